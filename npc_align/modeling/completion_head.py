@@ -1,0 +1,121 @@
+"""A language-model head that scores completion positions only, with the metrics that TRL's trainers read.
+
+TRL 1.16 gives the model a fused head (`trl.trainer.utils.add_fused_lm_head`) and calls `model(..., labels=...,
+fused_lm_head=True)`. On Triton devices that head skips ignored positions; elsewhere it projects every position of the
+prompt through a vocabulary of up to 260k, and computes entropy and accuracy there too. Off Triton devices this head takes
+its place: same call, same output class, same values on the positions that count.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
+
+_ROWS = 256  # rows of logits held at once: 256 x 262,144 float32 is 268 MB
+
+
+class _CompletionLogProbs(torch.autograd.Function):
+    """log p(target) per row of `hidden @ weight.T`, its gradient to `hidden` prepared in the forward.
+
+    A row's gradient is d log p / d hidden = weight[target] - softmax(logits) @ weight, scaled by what comes from above.
+    Rows are independent, so that product can be made while the logits are there, and neither logits nor probabilities
+    are kept. Only for a frozen head: `weight` gets no gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, softcap: float | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        wants_grad = hidden.requires_grad
+        parts = [
+            _score(hidden[i : i + _ROWS], weight, bias, targets[i : i + _ROWS], softcap, wants_grad)
+            for i in range(0, hidden.shape[0], _ROWS)
+        ] or [_score(hidden, weight, bias, targets, softcap, wants_grad)]
+        log_probs, entropy, mean_logits, is_top1, jacobian = (torch.cat(column) for column in zip(*parts, strict=True))
+        ctx.save_for_backward(jacobian)
+        ctx.mark_non_differentiable(entropy, mean_logits, is_top1)
+        return log_probs, entropy, mean_logits, is_top1
+
+    @staticmethod
+    def backward(ctx: Any, grad_log_probs: torch.Tensor, *_: Any) -> tuple[torch.Tensor, None, None, None, None]:
+        (jacobian,) = ctx.saved_tensors
+        return grad_log_probs.unsqueeze(-1).to(jacobian.dtype) * jacobian, None, None, None, None
+
+
+def _score(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, softcap: float | None, wants_grad: bool
+) -> tuple[torch.Tensor, ...]:
+    """Log-probability, entropy, mean logit, top-1 hit and gradient rows of [n, hidden] states; all but the last are [n]."""
+    raw = torch.nn.functional.linear(hidden, weight, bias).float()
+    logits = raw if softcap is None else softcap * torch.tanh(raw / softcap)
+    log_z = torch.logsumexp(logits, dim=-1)
+    target_logits = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+    is_top1 = logits.argmax(-1) == targets
+    mean_logits = logits.mean(-1)
+    slope = None if softcap is None else 1 - (logits / softcap) ** 2
+    expected = torch.empty_like(log_z)
+    probabilities = torch.exp(logits - log_z.unsqueeze(-1))
+    torch.sum(probabilities * logits, dim=-1, out=expected)
+    if not wants_grad:
+        return target_logits - log_z, log_z - expected, mean_logits, is_top1, hidden.new_zeros(hidden.shape[0], 0)
+    rows = probabilities.neg_()
+    rows[torch.arange(len(targets), device=rows.device), targets] += 1
+    if slope is not None:
+        rows *= slope
+    jacobian = rows.to(weight.dtype) @ weight
+    return target_logits - log_z, log_z - expected, mean_logits, is_top1, jacobian.to(hidden.dtype)
+
+
+def use_completion_head(model: torch.nn.Module) -> bool:
+    """Put this head where TRL's trainer put its own, off Triton devices. Call it after the trainer is constructed.
+
+    Args:
+        model: the causal LM, without a PEFT wrapper, that `add_fused_lm_head` has patched.
+
+    Returns:
+        Whether the head was replaced: False on Triton devices and where the head itself is trained, which TRL's serves.
+    """
+    from trl.trainer.utils import _use_triton
+
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    if _use_triton(next(model.parameters()).device) or head.weight.requires_grad:
+        return False
+    if getattr(model.config.get_text_config(), "output_router_logits", False):  # type: ignore[union-attr, operator]
+        return False  # mixture-of-experts models need TRL's own forward, with its load-balancing loss
+    trl_forward = model.forward
+    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)  # type: ignore[union-attr, operator]
+
+    @functools.wraps(trl_forward)
+    def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, num_items_in_batch: Any = None, **kwargs: Any) -> Any:
+        if not fused_lm_head or "shift_labels" in kwargs:
+            extra = {"labels": labels, "num_items_in_batch": num_items_in_batch}
+            kwargs.update({k: v for k, v in extra.items() if v is not None})
+            return trl_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
+        kwargs["use_cache"] = False
+        states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
+        return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch)
+
+    model.forward = types.MethodType(forward, model)  # type: ignore[method-assign]
+    return True
+
+
+def _fused_output(states: torch.Tensor, labels: torch.Tensor, head: Any, softcap: float | None, num_items: Any) -> FusedCausalLMOutput:
+    mask = labels != -100
+    device = states.device.type
+    autocast = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if autocast else head.weight.dtype
+    with torch.autocast(device, enabled=False) if autocast else nullcontext(), maybe_gather_lm_head_ctx(head.weight, head.bias):
+        weight = head.weight.to(dtype)
+        bias = None if head.bias is None else head.bias.to(dtype)
+        scored = _CompletionLogProbs.apply(states[mask].to(dtype), weight, bias, labels[mask], softcap)
+    # masked_scatter keeps an all-masked batch connected to the model, as TRL's head does.
+    log_probs, entropy, mean_logits, is_top1 = (x.new_zeros(mask.shape).masked_scatter(mask, x) for x in scored)
+    loss = -log_probs.sum() / (mask.sum().clamp(min=1) if num_items is None else num_items)
+    return FusedCausalLMOutput(
+        loss=loss, log_probs=log_probs, entropy=entropy, mean_logits=mean_logits, is_top1=is_top1, label_mask=mask
+    )

