@@ -1,0 +1,89 @@
+"""Greedy lines at every checkpoint: samples for the eyes, a violation rate for the choice of the best."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from npc_align.checks import check_line
+from npc_align.domain import Attributes, Domain
+from npc_align.modeling.generation import Decoding, Line, generate_lines
+from npc_align.modeling.load import merged_copy
+from npc_align.modeling.tokens import PromptCodec
+from npc_align.prompt import render
+from npc_align.training.config import GateSection
+from npc_align.training.run_folder import write_text
+
+
+class GreedyGate:
+    """Generates under default decoding and checks the lines.
+
+    Args:
+        codec, renderer, domain: how the model is talked to.
+        prompts: attributes of the validation prompts that the violation rate is measured on.
+        section: lengths and batch size.
+        samples: folder that gets one JSONL file per checkpoint.
+    """
+
+    def __init__(
+        self, codec: PromptCodec, renderer: str, domain: Domain, prompts: Sequence[Attributes], section: GateSection, samples: Path
+    ) -> None:
+        self.codec, self.renderer, self.domain = codec, renderer, domain
+        self.asked: list[Attributes] = [*domain.probes, *prompts]
+        self.section, self.samples = section, samples
+
+    def measure(self, model: Any, step: int, *, write: bool, sharded: bool) -> dict[str, float]:
+        """Metrics of the model's greedy lines, without prefix: violations (count), violation_rate, distinct_lines, unfinished.
+
+        Probes are shown, and counted only where there are no validation prompts. Every process of a distributed run calls
+        this and gets the same figures.
+
+        Args:
+            model: the unwrapped policy.
+            step: names the samples file.
+            write: whether this process writes and prints.
+            sharded: the weights are spread over processes (ZeRO-3), so the model is used as it is instead of a merged copy.
+        """
+        training = model.training
+        speaker = model.eval() if sharded else merged_copy(model).eval()
+        prompts = [render(a, self.domain, self.renderer, self.codec.tokenizer) for a in self.asked]
+        decoding = Decoding(max_new_tokens=self.section.max_new_tokens)
+        lines = generate_lines(speaker, self.codec, prompts, decoding, batch_size=self.section.batch_size)
+        model.train(training)
+        kinds = [sorted({v.kind for v in check_line(x.text, a, self.domain, finished=x.finished)}) for x, a in zip(lines, self.asked, strict=True)]
+        if write:
+            self._write(step, lines, kinds)
+        shown = len(self.domain.probes)
+        counted = slice(shown, None) if len(lines) > shown else slice(None)
+        return _summary(lines[counted], kinds[counted])
+
+    def _write(self, step: int, lines: list[Line], kinds: list[list[str]]) -> None:
+        self.samples.mkdir(parents=True, exist_ok=True)
+        rows = [
+            json.dumps({"attributes": a, "line": x.text, "finished": x.finished, "violations": k}, ensure_ascii=False)
+            for a, x, k in zip(self.asked, lines, kinds, strict=True)
+        ]
+        write_text(self.samples / f"step-{step:06d}.jsonl", "\n".join(rows) + "\n")
+        for line, found in list(zip(lines, kinds, strict=True))[: len(self.domain.probes)]:
+            click.echo(f"  greedy: {line.text}{'  <- ' + ', '.join(found) if found else ''}")
+
+
+def _summary(lines: Sequence[Line], kinds: Sequence[Sequence[str]]) -> dict[str, float]:
+    if not lines:
+        return {}
+    bad = sum(1 for k in kinds if k)
+    return {
+        "violations": float(bad),
+        "violation_rate": bad / len(lines),
+        "distinct_lines": len({line.text for line in lines}) / len(lines),
+        "unfinished": sum(not line.finished for line in lines) / len(lines),
+    }
+
+
+def selection_score(violations: float, loss: float) -> float:
+    """One number, lower is better, that orders by violations and breaks ties by held-out loss (loss/(1+loss) is below 1)."""
+    return violations + loss / (1 + loss)

@@ -1,0 +1,31 @@
+"""What a training process does before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import click
+
+from npc_align.cli import MissingExtra
+
+_NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+
+
+def quiet_libraries() -> None:
+    """Telemetry off, and a clear word where the `[train]` extra is missing.
+
+    Raises:
+        MissingExtra: a training library isn't installed.
+    """
+    for module in _NEEDED:
+        if find_spec(module) is None:
+            raise MissingExtra(module, "train")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def announce(text: str) -> None:
+    """Print once, whatever the number of processes."""
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(text)

@@ -1,0 +1,107 @@
+"""What both trainers add to TRL's: record ids per step, the spike guard, the greedy gate inside the evaluation loop.
+
+Private names of TRL and transformers that this project relies on are listed in `trl_seams.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from transformers import TrainerCallback
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+
+from npc_align.training.gate import GreedyGate, selection_score
+from npc_align.training.guard import SpikeGuard
+from npc_align.training.plots import plot_losses, read_metrics
+from npc_align.training.run_folder import write_text
+
+RECORD_INDEX = "record_index"
+
+
+class GuardedTrainer:
+    """Mixin for a TRL trainer. Call `arm` before `train`."""
+
+    gate: GreedyGate
+    guard: SpikeGuard
+    metrics_file: Path
+    record_ids: list[str]
+
+    def arm(self, gate: GreedyGate, guard: SpikeGuard, metrics_file: Path, record_ids: list[str]) -> None:
+        """Give the trainer what it watches with.
+
+        Args:
+            gate: greedy generation and checks, run inside every evaluation.
+            guard: gradient-norm watch.
+            metrics_file: JSONL file that spikes are written to.
+            record_ids: id of each training record, by the `record_index` in the batches.
+        """
+        self.gate, self.guard, self.metrics_file, self.record_ids = gate, guard, metrics_file, record_ids
+        self._step_records: list[int] = []
+
+    def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._step_records += inputs.pop(RECORD_INDEX).tolist()
+        return super().training_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        inputs.pop(RECORD_INDEX, None)
+        return super().prediction_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float | None:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[misc]
+        records = [self.record_ids[i] for i in self._step_records]
+        self._step_records = []
+        if norm is not None:
+            norm = float(norm)
+            step = self.state.global_step + 1  # type: ignore[attr-defined]
+            typical = self.guard.observe(norm)
+            if typical is not None and self.is_world_process_zero():  # type: ignore[attr-defined]
+                self._record_spike(step, norm, typical, records)
+            self.guard.check(step, records)
+        return norm
+
+    def _record_spike(self, step: int, norm: float, typical: float, records: list[str]) -> None:
+        finite = norm if math.isfinite(norm) else str(norm)
+        row = {"event": "spike", "step": step, "grad_norm": finite, "median": typical, "records": records}
+        with self.metrics_file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        click.echo(f"gradient spike at step {step}: {norm:.1f} against a median of {typical:.1f}", err=True)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """TRL's loop, plus the gate's metrics, so that they reach the choice of the best and early stopping."""
+        output = super().evaluation_loop(*args, **kwargs)  # type: ignore[misc]
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        step = self.state.global_step  # type: ignore[attr-defined]
+        policy = self.accelerator.unwrap_model(self.model)  # type: ignore[attr-defined]
+        first = self.is_world_process_zero()  # type: ignore[attr-defined]
+        found = self.gate.measure(policy, step, write=first, sharded=is_deepspeed_zero3_enabled())
+        output.metrics.update({f"{prefix}_{name}": value for name, value in found.items()})
+        loss = output.metrics[f"{prefix}_loss"]
+        output.metrics[f"{prefix}_selection"] = selection_score(found["violations"], loss)
+        return output
+
+
+class MetricsFile(TrainerCallback):
+    """Everything the trainer logs, one JSON object per line, and loss.png after every evaluation."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # A resumed run repeats the steps after its checkpoint: what it logged of them before goes.
+        if state.is_world_process_zero and self.path.is_file():
+            kept = [row for row in read_metrics(self.path) if row["step"] <= state.global_step]
+            write_text(self.path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        if state.is_world_process_zero and logs:
+            with self.path.open("a", encoding="utf-8") as out:
+                out.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            plot_losses(self.path, self.path.with_name("loss.png"))

@@ -1,0 +1,1 @@
+"""Stage 1: label-masked LoRA fine-tuning on greetings."""

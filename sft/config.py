@@ -1,0 +1,50 @@
+"""The SFT run's config: one YAML file is one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from npc_align.errors import UserError
+from npc_align.training.config import GateSection, GuardSection, LoraSection, ModelSection, OptimSection
+
+
+@dataclass(frozen=True)
+class SFTDataSection:
+    """What is learnt from."""
+
+    domain: str = "weapon_rental"
+    """A shipped domain or the path of a domain.yaml."""
+    corpus: str | None = None
+    """A JSONL file of examples; null: the corpus that ships with the domain."""
+    renderer: str = "user_assistant"
+    """`user_assistant` (### User / ### Assistant) or `chat` (the model's own chat template)."""
+    max_length: int = 256
+    """Longest prompt + line in tokens; a longer one is an error, never cut."""
+    split_seed: int = 0
+    """Seed of the train / validation / test split."""
+    limit: int | None = None
+    """Train on the first so many examples only; null: all."""
+
+    def __post_init__(self) -> None:
+        if self.max_length < 16:
+            raise UserError(f"data.max_length={self.max_length}: must be at least 16")
+
+
+@dataclass(frozen=True)
+class SFTRunConfig:
+    """One SFT run."""
+
+    output_dir: str = "runs/sft"
+    seed: int = 42
+    model: ModelSection = field(default_factory=ModelSection)
+    data: SFTDataSection = field(default_factory=SFTDataSection)
+    lora: LoraSection = field(default_factory=LoraSection)
+    optim: OptimSection = field(default_factory=OptimSection)
+    guard: GuardSection = field(default_factory=GuardSection)
+    gate: GateSection = field(default_factory=GateSection)
+    choose_by: str = "loss"
+    """Best checkpoint by held-out `loss`, or by greedy `violations` with the loss breaking ties."""
+
+    def __post_init__(self) -> None:
+        if self.choose_by not in ("loss", "violations"):
+            raise UserError(f"choose_by={self.choose_by!r}: allowed are loss, violations")

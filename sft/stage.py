@@ -1,0 +1,146 @@
+"""The SFT stage, read top to bottom: data, model, adapter, trainer, best checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, TaskType
+from transformers import EarlyStoppingCallback
+from trl import SFTConfig
+
+from npc_align.checks import rules_hash
+from npc_align.corpus import Example, read_examples, split_examples
+from npc_align.domain import Domain, load_domain, shipped_file
+from npc_align.modeling.completion_head import use_completion_head
+from npc_align.modeling.device import Device, choose_device
+from npc_align.modeling.identity import Identity, weights_hash
+from npc_align.modeling.load import load_base, load_tokenizer, model_folder
+from npc_align.modeling.lora import Coverage, peft_names, resolve_targets
+from npc_align.modeling.tokens import PromptCodec
+from npc_align.prompt import fingerprint, render
+from npc_align.training.arguments import local_processes, shared_arguments
+from npc_align.training.gate import GreedyGate
+from npc_align.training.guard import SpikeGuard
+from npc_align.training.launch import announce
+from npc_align.training.run_folder import RunFolder, file_hash
+from npc_align.training.trainer_mixin import MetricsFile
+from sft.config import SFTRunConfig
+from sft.trainer import GreetingSFTTrainer, IndexedCollator, tokenise
+
+
+def corpus_path(run: SFTRunConfig, domain: Domain) -> Path:
+    return Path(run.data.corpus) if run.data.corpus else shipped_file(domain.name, "corpus.jsonl")
+
+
+def preview_examples(run: SFTRunConfig, count: int = 3) -> None:
+    """Print the first examples token by token."""
+    domain = load_domain(run.data.domain)
+    codec = PromptCodec(load_tokenizer(model_folder(run.model.path)), run.data.renderer, run.data.max_length)
+    for example in read_examples(corpus_path(run, domain), domain)[:count]:
+        prompt = render(example.attributes, domain, run.data.renderer, codec.tokenizer)
+        announce(f"{example.id}\n{codec.preview(codec.encode(prompt, example.line, example.id))}\n")
+
+
+def train(run: SFTRunConfig) -> None:
+    """Train, or resume, and leave the best adapter in `<output_dir>/adapter`.
+
+    Raises:
+        UserError: anything in config, data or model that the user can mend.
+    """
+    folder = RunFolder(run.output_dir)
+
+    # Data
+    domain = load_domain(run.data.domain)
+    corpus = corpus_path(run, domain)
+    splits = split_examples(read_examples(corpus, domain), domain, seed=run.data.split_seed)
+    examples, held_out = splits["train"][: run.data.limit], splits["validation"]
+
+    # Model
+    base = model_folder(run.model.path)
+    device = choose_device(run.model.dtype, local_processes())
+    tokenizer = load_tokenizer(base)
+    codec = PromptCodec(tokenizer, run.data.renderer, run.data.max_length)
+    train_set = tokenise(examples, domain, run.data.renderer, codec)
+    eval_set = tokenise(held_out, domain, run.data.renderer, codec)
+    inputs = {"corpus": file_hash(corpus), "domain": domain.content_hash, "checks": rules_hash(domain), "base": weights_hash(base)}
+    if folder.finished:
+        folder.open(run, inputs)
+        announce(f"{folder.path}: finished before; the adapter is {folder.adapter}")
+        return
+    args = SFTConfig(
+        **shared_arguments(run.optim, device, run.output_dir, run.seed, f"eval_{'selection' if run.choose_by == 'violations' else 'loss'}"),
+        max_length=None,  # PromptCodec has refused what is too long; nothing is ever cut
+    )
+    model = load_base(base, device.dtype)
+    coverage = resolve_targets(model, run.lora.targets)
+    folder.open(run, inputs)
+    _announce(device, coverage, examples, held_out, folder)
+
+    # Trainer
+    trainer = GreetingSFTTrainer(
+        model=model,
+        args=args,
+        train_dataset=train_set,
+        eval_dataset=eval_set,
+        processing_class=tokenizer,
+        data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id),
+        peft_config=_lora(run, model, coverage),
+        callbacks=_callbacks(run, folder),
+    )
+    use_completion_head(trainer.accelerator.unwrap_model(trainer.model).get_base_model())
+    prompts = [example.attributes for example in held_out][: run.gate.prompts]
+    gate = GreedyGate(codec, run.data.renderer, domain, prompts, run.gate, folder.path / "samples")
+    trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [example.id for example in examples])
+    checkpoint = folder.last_checkpoint()
+    if trainer.is_world_process_zero() and checkpoint is None:
+        folder.write_manifest(domain, inputs, {"seed": run.seed, "device": str(device), "lora_layers": coverage.layers})
+    if checkpoint:
+        announce(f"resuming from {checkpoint}")
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    # The best checkpoint becomes adapter/
+    if trainer.is_world_process_zero():
+        identity = _identity(run, domain, codec, inputs["base"])
+        publish_best(trainer, folder, identity, result.metrics)
+    trainer.accelerator.wait_for_everyone()
+
+
+def publish_best(trainer: Any, folder: RunFolder, identity: Identity, metrics: dict[str, Any]) -> None:
+    best = Path(trainer.state.best_model_checkpoint)
+    folder.publish(best, identity)
+    folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, **metrics})
+    announce(f"best checkpoint {best.name} -> {folder.adapter}")
+
+
+def _lora(run: SFTRunConfig, model: Any, coverage: Coverage) -> LoraConfig:
+    return LoraConfig(
+        task_type=TaskType.CAUSAL_LM,
+        r=run.lora.r,
+        lora_alpha=run.lora.alpha,
+        lora_dropout=run.lora.dropout,
+        target_modules=peft_names(model, coverage),
+    )
+
+
+def _callbacks(run: SFTRunConfig, folder: RunFolder) -> list[Any]:
+    callbacks: list[Any] = [MetricsFile(folder.path / "metrics.jsonl")]
+    if run.optim.early_stopping_patience is not None:
+        callbacks.append(EarlyStoppingCallback(early_stopping_patience=run.optim.early_stopping_patience))
+    return callbacks
+
+
+def _identity(run: SFTRunConfig, domain: Domain, codec: PromptCodec, base_hash: str) -> Identity:
+    return Identity(
+        renderer=run.data.renderer,
+        prompt_hash=fingerprint(domain, run.data.renderer, codec.tokenizer),
+        domain=run.data.domain,
+        base=run.model.path,
+        base_hash=base_hash,
+        stop_id=codec.stop_id,
+        max_length=run.data.max_length,
+    )
+
+
+def _announce(device: Device, coverage: Coverage, examples: list[Example], held_out: list[Example], folder: RunFolder) -> None:
+    announce(f"{device}\n{coverage}\n{len(examples)} training lines, {len(held_out)} held out; run folder {folder.path}")
