@@ -1,0 +1,62 @@
+"""What the commands share: errors a user can read, exit codes a script can trust, common options."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from npc_align.errors import UserError
+
+DEFAULT_DOMAIN = "weapon_rental"
+INTERRUPTED = 130  # what a shell reports for a command stopped by Ctrl-C
+
+
+class MissingExtra(UserError):
+    """A command needs a library of an extra that isn't installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f"this needs {module}, which isn't installed; run: pip install 'npc-align[{extra}]'")
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Turns what a user or the machine did wrong into one line on stderr and an exit code; a bug keeps its traceback."""
+    try:
+        yield
+    except UserError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt as error:
+        click.echo("Interrupted; nothing half-written is left. Run the same command again to go on.", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from error
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            what = error.filename or "output"
+            raise click.ClickException(f"disk full while writing {what}; make room and run the same command again") from error
+        if error.filename is None:
+            raise  # a closed pipe, say, which click itself handles
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+class FriendlyGroup(click.Group):
+    """A command group whose commands end cleanly on a user's mistake, a full disk or Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with friendly_errors():
+            return super().invoke(ctx)
+
+
+def domain_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--domain`, the same for every command."""
+    text = "A shipped domain, or the path of a domain.yaml."
+    return click.option("--domain", "domain_name", default=DEFAULT_DOMAIN, show_default=True, metavar="NAME|PATH", help=text)(
+        command
+    )
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json`, for commands whose output is data."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)

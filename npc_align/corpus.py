@@ -1,0 +1,474 @@
+"""The corpus: read, validate, deduplicate, split, write.
+
+Everything a reader finds wrong is collected before it complains, so one run shows a writer all that there is to mend.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics as stats
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from npc_align.domain import Attributes, Domain, Problem, nfc
+from npc_align.errors import UserError
+
+NEAR = 0.6  # lines whose trigrams overlap more than this count as the same line told twice
+SPLITS = ("train", "validation", "test")
+_BOM = b"\xef\xbb\xbf"
+_SHOWN = 10  # problems spelled out in an error's text; `npc-data check` lists them all
+
+
+@dataclass(frozen=True)
+class Example:
+    """One line and the attributes it was written for. `id` is `<file name>:<line number>`."""
+
+    attributes: Attributes
+    line: str
+    id: str
+
+
+@dataclass(frozen=True)
+class RecordProblem:
+    """What is wrong with one field of one record. `field` is empty where the whole record is meant."""
+
+    path: str
+    line_number: int
+    field: str
+    value: Any
+    message: str
+
+    def __str__(self) -> str:
+        what = f"{self.field}={_shorten(self.value)}: " if self.field else ""
+        return f"{self.path}:{self.line_number}: {what}{self.message}"
+
+
+class CorpusError(UserError):
+    """Records that cannot be used. `problems` holds every one of them."""
+
+    def __init__(self, problems: Sequence[RecordProblem]) -> None:
+        self.problems = list(problems)
+        shown = "\n".join(f"  {problem}" for problem in self.problems[:_SHOWN])
+        more = f"\n  … and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        path = self.problems[0].path
+        super().__init__(f"{path}: {len(problems)} problems\n{shown}{more}\n`npc-data check {path} --domain …` lists them all")
+
+
+# --- Reading
+
+
+def read_examples(path: Path | str, domain: Domain) -> list[Example]:
+    """Every example of a corpus file, or an error that names everything wrong with it.
+
+    Args:
+        path: JSONL in UTF-8, with or without BOM; records flat, or nested where the domain's keys have dots.
+        domain: the game's world.
+
+    Raises:
+        CorpusError: bad records, all of them in `.problems`.
+        UserError: missing or empty file, or one that isn't UTF-8.
+    """
+    examples, problems = scan(path, domain)
+    if problems:
+        raise CorpusError(problems)
+    return examples
+
+
+def scan(path: Path | str, domain: Domain) -> tuple[list[Example], list[RecordProblem]]:
+    """The good examples of a corpus file, and what is wrong with the other records.
+
+    Raises:
+        UserError: missing or empty file, or one that isn't UTF-8.
+    """
+    path = Path(path)
+    examples: list[Example] = []
+    problems: list[RecordProblem] = []
+    first_seen: dict[tuple[str, str], int] = {}
+    for number, text in _lines(path):
+        attributes, line, found = _parse_record(text, domain)
+        if not found:
+            earlier = first_seen.setdefault((domain.combination(attributes), line), number)
+            if earlier != number:
+                found = [Problem(domain.line_key, line, f"the same record stands in line {earlier}; delete one of them")]
+        if found:
+            problems += [RecordProblem(str(path), number, p.field, p.value, p.message) for p in found]
+        else:
+            examples.append(Example(attributes, line, f"{path.name}:{number}"))
+    if not examples and not problems:
+        raise UserError(f"{path}: no records; one JSON object per line is expected")
+    return examples, problems
+
+
+def read_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and NFC-normalised object of every line; blank lines are passed over.
+
+    Raises:
+        UserError: missing file, one that isn't UTF-8, or a line that is no JSON object, as `path:line`.
+    """
+    for number, text in _lines(Path(path)):
+        try:
+            yield number, _parse_object(text)
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {error}") from error
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path}: this is a folder; a JSONL file is expected") from error
+    raw_lines = content.removeprefix(_BOM).split(b"\n")
+    for number, raw in enumerate(raw_lines, start=1):
+        try:
+            text = raw.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise UserError(_encoding_advice(path, number, raw_lines)) from error
+        if text:
+            yield number, text
+
+
+def _encoding_advice(path: Path, number: int, raw_lines: Sequence[bytes]) -> str:
+    bad = raw_lines[number - 1]
+    if raw_lines[0].startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"{path}:{number}: UTF-16, not UTF-8; re-encode it: iconv -f utf-16 -t utf-8 {path} > fixed.jsonl"
+    if not _decodes(bad, "cp949"):
+        return f"{path}:{number}: neither UTF-8 nor CP949 (a damaged line?); mend the line or save the file as UTF-8"
+    if any(not raw.isascii() and _decodes(raw, "utf-8") for raw in raw_lines):
+        # iconv over the whole file would garble the lines that are right already.
+        return (
+            f"{path}:{number}: this line is not UTF-8 (it looks like CP949) though others are: the file mixes encodings; "
+            f"re-encode this line alone and put it back: sed -n {number}p {path} | iconv -f cp949 -t utf-8"
+        )
+    return f"{path}:{number}: not UTF-8; it looks like CP949: iconv -f cp949 -t utf-8 {path} > fixed.jsonl"
+
+
+def _decodes(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text, object_pairs_hook=_unique_keys)
+        # A lone surrogate (\ud800) is legal JSON, and no text: it could never be written again.
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not usable JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ValueError(f"a JSON object is expected, not {_shorten(parsed)}")
+    return parsed
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(nfc(key) for key, _ in pairs)
+    repeated = [key for key, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(f"key {', '.join(repeated)} stands twice in one object")
+    return {nfc(key): nfc(value) for key, value in pairs}
+
+
+def _parse_record(text: str, domain: Domain) -> tuple[Attributes, str, list[Problem]]:
+    try:
+        record = _parse_object(text)
+    except ValueError as error:
+        return {}, "", [Problem("", text, str(error))]
+    line = record.pop(domain.line_key, None)
+    pairs = list(_flatten(record, domain))
+    attributes = dict(pairs)
+    problems = _line_problems(line, domain) + _value_problems(attributes, domain)
+    if len(attributes) < len(pairs):
+        problems.append(Problem("", text, "an attribute is given twice, nested and with a dot"))
+    return attributes, line.strip() if isinstance(line, str) else "", problems
+
+
+def _flatten(record: Mapping[str, Any], domain: Domain, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        key = prefix + name
+        is_context = any(known.startswith(f"{key}.") for known in domain.by_key)
+        if is_context and isinstance(value, Mapping):
+            yield from _flatten(value, domain, f"{key}.")
+        elif value is not None or not (is_context or key in domain.by_key):
+            yield key, value
+
+
+def _line_problems(line: Any, domain: Domain) -> list[Problem]:
+    if not isinstance(line, str) or not line.strip():
+        return [Problem(domain.line_key, line, "the line is missing or empty; every record needs its text")]
+    if line.splitlines() != [line]:
+        return [Problem(domain.line_key, line, "the line contains a line break; it has to be one line")]
+    return []
+
+
+def _value_problems(attributes: Attributes, domain: Domain) -> list[Problem]:
+    # 1.0 equals 1 in Python and a list cannot be looked up at all: only plain words and whole numbers reach the domain.
+    odd = {k: v for k, v in attributes.items() if k in domain.by_key and type(v) not in (str, int)}
+    found = [
+        Problem(key, value, f"not a value of {key}; allowed: {', '.join(map(str, domain.by_key[key].labels))}")
+        for key, value in odd.items()
+    ]
+    return found + domain.problems({k: v for k, v in attributes.items() if k not in odd})
+
+
+def _shorten(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+# --- Writing
+
+
+def to_record(attributes: Mapping[str, Any], line: str, domain: Domain) -> dict[str, Any]:
+    """The record of a line as it stands in a corpus file: dotted keys nested again, the line last."""
+    record: dict[str, Any] = {}
+    for key, value in attributes.items():
+        *outer, name = key.split(".")
+        inner = record
+        for part in outer:
+            inner = inner.setdefault(part, {})
+        inner[name] = value
+    return {**record, domain.line_key: line}
+
+
+def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes the rows beside `path` and moves them there when they are whole; until then an old file stays as it was."""
+    write_together({Path(path): rows})
+
+
+def write_splits(folder: Path | str, splits: Mapping[str, Iterable[Example]], domain: Domain) -> None:
+    """Writes `<split>.jsonl` for every split. An interruption leaves a file missing rather than two splits mixed."""
+    rows = {name: (to_record(e.attributes, e.line, domain) for e in examples) for name, examples in splits.items()}
+    write_together({Path(folder) / f"{name}.jsonl": rows[name] for name in splits})
+
+
+def write_together(files: Mapping[Path, Iterable[Mapping[str, Any]]]) -> None:
+    """Writes JSONL files that belong together: no moment leaves a new one beside an old one, nor one half-written.
+
+    Raises:
+        UserError: a target is there and is no ordinary file.
+    """
+    targets = [path.resolve() for path in files]
+    temporaries = [target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in targets]
+    try:
+        for target, temporary, rows in zip(targets, temporaries, files.values(), strict=True):
+            _write_temporary(target, temporary, rows)
+        if len(targets) > 1:
+            for target in targets:
+                target.unlink(missing_ok=True)
+        for target, temporary in zip(targets, temporaries, strict=True):
+            temporary.replace(target)
+    finally:
+        for temporary in temporaries:
+            with suppress(OSError):  # tidying up must not hide why the writing failed
+                temporary.unlink(missing_ok=True)
+
+
+def _write_temporary(target: Path, temporary: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    if target.exists() and not target.is_file():
+        raise UserError(f"{target}: not an ordinary file; name a file to write")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # A full disk is reported without a name; the reader needs to know which file it was.
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+# --- Likeness and groups
+
+
+def trigrams(line: str) -> frozenset[str]:
+    """Character 3-grams of a line without its white space; a shorter line is one gram of its own."""
+    text = "".join(line.split())
+    return frozenset(text[i : i + 3] for i in range(max(1, len(text) - 2)))
+
+
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
+    """Shared part of two sets of trigrams, 0 to 1."""
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared) if a or b else 1.0
+
+
+def group_ids(examples: Sequence[Example], domain: Domain) -> list[str]:
+    """A group id (12 hex characters) per example; examples of one group must not be on two sides of a split.
+
+    A group is what hangs together by the same attribute combination or by lines nearer than `NEAR`, however long the
+    chain. The id depends on what the examples say, not on their order or file.
+    """
+    lines = list(dict.fromkeys(example.line for example in examples))
+    likeness = dict(zip(lines, _near_components(lines), strict=True))
+    parents = list(range(len(examples)))
+    first: dict[tuple[str, object], int] = {}
+    for index, example in enumerate(examples):
+        for key in (("combination", domain.combination(example.attributes)), ("likeness", likeness[example.line])):
+            parents[_root(parents, index)] = _root(parents, first.setdefault(key, index))
+    names: dict[int, str] = {}
+    for index, example in enumerate(examples):
+        root, own = _root(parents, index), f"{domain.combination(example.attributes)}\n{example.line}"
+        names[root] = min(names.get(root, own), own)
+    ids = {root: hashlib.sha256(name.encode()).hexdigest()[:12] for root, name in names.items()}
+    return [ids[_root(parents, index)] for index in range(len(examples))]
+
+
+def _root(parents: list[int], index: int) -> int:
+    while parents[index] != index:
+        parents[index] = parents[parents[index]]
+        index = parents[index]
+    return index
+
+
+def _near_components(lines: Sequence[str]) -> list[int]:
+    """A number per line; lines joined by a chain of likenesses above NEAR have the same one.
+
+    Sets that share more than NEAR of either must share one of their few rarest grams (prefix filtering), so only lines
+    that meet there are compared. Sets of lines are bit masks: a corpus of templates, where nearly all meet, stays fast,
+    because what is joined already drops out in one step.
+    """
+    grams = [trigrams(line) for line in lines]
+    frequency = Counter(gram for own in grams for gram in own)
+    meeting: dict[str, int] = defaultdict(int)
+    component = list(range(len(lines)))
+    members = {index: 1 << index for index in component}
+    for index, own in enumerate(grams):
+        needed = max(1, int(NEAR * len(own)))
+        rarest = sorted(own, key=lambda gram: (frequency[gram], gram))[: len(own) - needed + 1]
+        met = 0
+        for gram in rarest:
+            met |= meeting[gram]
+            meeting[gram] |= 1 << index
+        while met := met & ~members[component[index]]:
+            other = met.bit_length() - 1
+            met ^= 1 << other
+            if jaccard(own, grams[other]) > NEAR:
+                _merge(component, members, index, other)
+    return component
+
+
+def _merge(component: list[int], members: dict[int, int], a: int, b: int) -> None:
+    small, large = sorted((component[a], component[b]), key=lambda c: members[c].bit_count())
+    mask = members.pop(small)
+    members[large] |= mask
+    for index in _bits(mask):
+        component[index] = large
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        yield mask.bit_length() - 1
+        mask ^= 1 << (mask.bit_length() - 1)
+
+
+# --- Splitting
+
+
+def split_examples(
+    examples: Sequence[Example], domain: Domain, *, seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> dict[str, list[Example]]:
+    """Train, validation and test; no attribute combination and no near-duplicate line stands on two sides.
+
+    The assignment depends on the seed and on what the examples say, not on their order. Personalities keep about the
+    same share in every split.
+
+    Args:
+        examples: what `read_examples` gave.
+        domain: the game's world.
+        seed: another seed, another split.
+        fractions: shares of train, validation and test; positive, summing to 1.
+
+    Raises:
+        UserError: impossible fractions, or fewer groups than splits.
+    """
+    if len(fractions) != len(SPLITS) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise UserError(f"fractions {fractions}: three positive numbers that sum to 1 are needed, such as (0.8, 0.1, 0.1)")
+    ids = group_ids(examples, domain)
+    if len(set(ids)) < len(SPLITS):
+        raise UserError(
+            f"{len(examples)} examples form {len(set(ids))} groups of equal attributes or nearly equal lines; "
+            f"{len(SPLITS)} are needed for {', '.join(SPLITS)}: add lines for other attribute combinations"
+        )
+    strata = [str(domain.role(example.attributes, "personality")) for example in examples]
+    chosen = _assign(ids, strata, seed, dict(zip(SPLITS, fractions, strict=True)))
+    return {name: [e for e, group in zip(examples, ids, strict=True) if chosen[group] == name] for name in SPLITS}
+
+
+def _assign(ids: Sequence[str], strata: Sequence[str], seed: int, shares: Mapping[str, float]) -> dict[str, str]:
+    """Group id -> split: large groups first, each to where its personalities are missed most."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    for group, stratum in zip(ids, strata, strict=True):
+        groups[group][stratum] += 1
+    totals = Counter(strata)
+    missing = {name: {s: share * total for s, total in totals.items()} for name, share in shares.items()}
+    order = sorted(groups, key=lambda g: (-groups[g].total(), hashlib.sha256(f"{seed}:{g}".encode()).hexdigest()))
+    empty, chosen = list(shares), {}
+    for position, group in enumerate(order):
+        must_fill = len(order) - position <= len(empty)
+        names = empty if must_fill else list(shares)
+        best = max(names, key=lambda name: sum(n * missing[name][s] for s, n in groups[group].items()))
+        chosen[group] = best
+        empty = [name for name in empty if name != best]
+        for stratum, count in groups[group].items():
+            missing[best][stratum] -= count
+    return chosen
+
+
+# --- Statistics
+
+
+def statistics(examples: Sequence[Example], domain: Domain) -> dict[str, Any]:
+    """What a corpus is made of, ready for JSON: values, lengths, repetition, variety."""
+    lines = [example.line for example in examples]
+    lengths = [len(line) for line in lines]
+    return {
+        "examples": len(examples),
+        "values": {
+            attribute.key: _value_counts(examples, attribute.key, list(attribute.labels)) for attribute in domain.attributes
+        },
+        "characters": {"min": min(lengths), "median": stats.median(lengths), "max": max(lengths)} if lengths else {},
+        "duplicate_lines": len(lines) - len(set(lines)),
+        "near_duplicate_lines": _near_duplicates(lines),
+        "distinct_openings": _openings(examples, domain),
+        "distinct_1": _distinct(lines, 1),
+        "distinct_2": _distinct(lines, 2),
+    }
+
+
+def _value_counts(examples: Sequence[Example], key: str, allowed: Sequence[Any]) -> dict[str, int]:
+    counts = Counter(example.attributes.get(key) for example in examples)
+    unset = {"(unset)": counts[None]} if counts[None] else {}
+    return {str(value): counts[value] for value in allowed} | unset
+
+
+def _near_duplicates(lines: Sequence[str]) -> int:
+    """How many lines have another one nearer than NEAR, the very same one included."""
+    sizes = Counter(likeness := _near_components(lines))
+    return sum(sizes[component] > 1 for component in likeness)
+
+
+def _openings(examples: Sequence[Example], domain: Domain) -> dict[str, int]:
+    openings: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for example in examples:
+        personality = domain.role(example.attributes, "personality")
+        openings["(unset)" if personality is None else str(personality)].add(tuple(example.line.split()[:2]))
+    return {personality: len(seen) for personality, seen in sorted(openings.items())}
+
+
+def _distinct(lines: Iterable[str], size: int) -> float:
+    """Share of n-grams of white-space tokens that are different from each other."""
+    grams = [tuple(words[i : i + size]) for words in map(str.split, lines) for i in range(len(words) - size + 1)]
+    return round(len(set(grams)) / len(grams), 4) if grams else 0.0

@@ -1,0 +1,201 @@
+"""npc-data: check, describe, split and convert greeting corpora, and draw attribute sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from npc_align import corpus
+from npc_align.cli import FriendlyGroup, domain_option, json_option
+from npc_align.domain import Domain, load_domain
+from npc_align.errors import UserError
+
+_ALIASES = {"v1": "weapon_rental_v1"}
+_file = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Check, describe, split and convert a greeting corpus, or draw attribute sets.
+
+    \b
+    Example:
+      npc-data check corpus.jsonl
+    """
+
+
+@main.command()
+@_file
+@domain_option
+@json_option
+@click.option("--strict", is_flag=True, help="Lines that break a rule make the command fail, too.")
+def check(file: Path, domain_name: str, as_json: bool, strict: bool) -> None:
+    """Name every bad record of FILE, and every line that breaks a rule.
+
+    Exit code 1 if a record is bad (with --strict also if a line breaks a rule), else 0.
+
+    \b
+    Example:
+      npc-data check corpus.jsonl --strict
+    """
+    domain = load_domain(domain_name)
+    examples, problems = corpus.scan(file, domain)
+    warnings = _violations(examples, domain)
+    if as_json:
+        _print_json(
+            {
+                "good": len(examples),
+                "problems": [_problem_row(p) for p in problems],
+                "warnings": [_warning_row(*w) for w in warnings],
+            }
+        )
+    else:
+        for problem in problems:
+            click.echo(problem)
+        for example, violation in warnings:
+            number = example.id.rpartition(":")[2]
+            click.echo(f"{file}:{number}: warning: {violation.kind}: {violation.message}: {example.line}")
+        bad_records = len({problem.line_number for problem in problems})
+        bad_lines = len({example.id for example, _ in warnings})
+        click.echo(f"{len(examples)} good records, {bad_records} bad ones; {bad_lines} lines break a rule")
+    if problems or (strict and warnings):
+        raise click.exceptions.Exit(1)
+
+
+def _violations(examples: Sequence[corpus.Example], domain: Domain) -> list[tuple[corpus.Example, Any]]:
+    # The checks load word lists and a morphological analyser: only this command needs them.
+    from npc_align.checks import check_line
+
+    with click.progressbar(examples, label="checking", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        return [(example, violation) for example in bar for violation in check_line(example.line, example.attributes, domain)]
+
+
+def _problem_row(problem: corpus.RecordProblem) -> dict[str, Any]:
+    return {
+        "path": problem.path,
+        "line": problem.line_number,
+        "field": problem.field,
+        "value": problem.value,
+        "message": problem.message,
+    }
+
+
+def _warning_row(example: corpus.Example, violation: Any) -> dict[str, Any]:
+    return {
+        "id": example.id,
+        "text": example.line,
+        "kind": violation.kind,
+        "start": violation.start,
+        "end": violation.end,
+        "message": violation.message,
+    }
+
+
+@main.command()
+@_file
+@domain_option
+@json_option
+def stats(file: Path, domain_name: str, as_json: bool) -> None:
+    """Describe FILE: counts per value, lengths, repetition, variety.
+
+    \b
+    Example:
+      npc-data stats corpus.jsonl --json
+    """
+    domain = load_domain(domain_name)
+    found = corpus.statistics(corpus.read_examples(file, domain), domain)
+    if as_json:
+        _print_json(found)
+        return
+    for key, value in found.items():
+        if key == "values":
+            for attribute, counts in value.items():
+                click.echo(f"{attribute}: {_pairs(counts)}")
+        else:
+            click.echo(f"{key.replace('_', ' ')}: {_pairs(value) if isinstance(value, dict) else value}")
+
+
+@main.command()
+@_file
+@domain_option
+@click.option("--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the three files.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, another split.")
+def split(file: Path, domain_name: str, output: Path, seed: int) -> None:
+    """Split FILE into train.jsonl, validation.jsonl and test.jsonl.
+
+    Equal attribute combinations and nearly equal lines always stay on one side.
+
+    \b
+    Example:
+      npc-data split corpus.jsonl --output splits --seed 1
+    """
+    domain = load_domain(domain_name)
+    splits = corpus.split_examples(corpus.read_examples(file, domain), domain, seed=seed)
+    corpus.write_splits(output, splits, domain)
+    for name, examples in splits.items():
+        click.echo(f"{output / name}.jsonl: {len(examples)}")
+
+
+@main.command()
+@_file
+@domain_option
+@click.option("--from", "source_name", required=True, metavar="v1|NAME|PATH", help="The domain FILE is written in.")
+@click.option("--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+def convert(file: Path, domain_name: str, source_name: str, output: Path) -> None:
+    """Bring FILE from another domain to --domain. What it doesn't say stays unset.
+
+    \b
+    Example:
+      npc-data convert old.jsonl --from v1 --output corpus.jsonl
+    """
+    source, target = load_domain(_ALIASES.get(source_name, source_name)), load_domain(domain_name)
+    records: dict[str, dict[str, Any]] = {}
+    examples = corpus.read_examples(file, source)
+    for example in examples:
+        attributes = source.convert(example.attributes, target.name)
+        wrong = target.problems(attributes)
+        if wrong:
+            raise UserError(f"{example.id} doesn't fit domain {target.name}: {wrong[0]}; mend convert_to of {source.name}")
+        # Records that differed only in what the target doesn't know become the same one.
+        records.setdefault(
+            f"{target.combination(attributes)}\n{example.line}", corpus.to_record(attributes, example.line, target)
+        )
+    corpus.write_jsonl(output, records.values())
+    click.echo(f"{output}: {len(records)} records, {len(examples) - len(records)} duplicates left out")
+
+
+@main.command()
+@domain_option
+@click.option("--count", required=True, type=click.IntRange(min=1), help="How many attribute sets.")
+@click.option("--seed", required=True, type=int, help="The same seed draws the same sets.")
+@click.option("--exclude", type=click.Path(path_type=Path), help="A corpus whose attribute combinations are not drawn.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of stdout.")
+def draw(domain_name: str, count: int, seed: int, exclude: Path | None, output: Path | None) -> None:
+    """Draw attribute sets that no line uses yet, as JSONL of {"attributes": …}.
+
+    \b
+    Example:
+      npc-data draw --count 100 --seed 1 --exclude corpus.jsonl --output test_prompts.jsonl
+    """
+    domain = load_domain(domain_name)
+    taken = [domain.combination(e.attributes) for e in corpus.read_examples(exclude, domain)] if exclude else []
+    rows = [{"attributes": attributes} for attributes in domain.draw(count, seed, taken)]
+    if output is None:
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        corpus.write_jsonl(output, rows)
+        click.echo(f"{output}: {len(rows)} attribute sets")
+
+
+def _print_json(data: Any) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def _pairs(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

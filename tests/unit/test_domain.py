@@ -1,0 +1,193 @@
+"""Domain and prompt: a studio's own world is data, and mistakes in it are told."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from npc_align.domain import Domain, load_domain, nfc, shipped_domains
+from npc_align.errors import UserError
+from npc_align.prompt import RENDERERS, body, fingerprint, render
+
+TEA_HOUSE: dict[str, Any] = {
+    "name": "tea_house",
+    "line_key": "대사",
+    "attributes": [
+        {"key": "손님", "values": ["첫손님", "아는손님", "단골손님"]},
+        {"key": "차", "prompt_key": "마신 차", "values": {0: "아직", 1: "녹차", 2: "홍차"}},
+        {"key": "말투", "values": ["공손", "편함"]},
+    ],
+    "roles": {"personality": "말투", "visit": "손님"},
+    "coherence": [{"손님": "첫손님", "차": 0}],
+}
+
+
+def studio(tmp_path: Path, **changes: Any) -> str:
+    """The path of a studio's own domain file."""
+    path = tmp_path / "domain.yaml"
+    path.write_text(yaml.safe_dump({**TEA_HOUSE, **changes}, allow_unicode=True), encoding="utf-8")
+    return str(path)
+
+
+class ChatTokenizer:
+    chat_template = "a template"
+
+    def apply_chat_template(self, messages: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool) -> str:
+        return f"<{messages[0]['role']}>{messages[0]['content']}<answer>"
+
+
+def test_every_shipped_domain_loads_with_sound_probes() -> None:
+    assert shipped_domains() == ["weapon_rental", "weapon_rental_v1"]
+    for name in shipped_domains():
+        domain = load_domain(name)
+        assert domain.name == name
+        assert all(domain.problems(probe) == [] for probe in domain.probes)
+
+
+def test_a_studios_own_domain_loads_from_its_file_and_its_folder(tmp_path: Path) -> None:
+    path = studio(tmp_path)
+    assert load_domain(path).line_key == "대사"
+    assert load_domain(str(tmp_path)).content_hash == load_domain(path).content_hash
+
+
+def test_the_hash_follows_the_content(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    changed = studio(tmp_path / "b", banned_words=["술"])
+    assert load_domain(studio(tmp_path / "a")).content_hash != load_domain(changed).content_hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": 1}, "unknown section colour"),
+        ({"roles": {"visit": "없는것"}}, "role visit names '없는것'"),
+        ({"roles": {"weather": "차"}}, "unknown role 'weather'"),
+        ({"coherence": [{"없는것": 1}]}, "coherence names '없는것'"),
+        ({"attributes": [{"key": "차", "values": []}]}, "an attribute needs a key and values"),
+        ({"probes": [{"차": 9}]}, "probe .*not a value"),
+    ],
+)
+def test_a_mistake_in_a_domain_file_is_told(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_domain(studio(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"a: [", "not readable"), (b"- 1", "mapping"), ("말투".encode("cp949"), "UTF-8")]
+)
+def test_an_unreadable_domain_file_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "domain.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        load_domain(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["no_such_domain", "/no/such/domain.yaml"])
+def test_a_domain_that_is_not_there_names_those_that_are(name: str) -> None:
+    with pytest.raises(UserError, match="weapon_rental"):
+        load_domain(name)
+
+
+def test_what_looks_the_same_is_the_same(tmp_path: Path) -> None:
+    path = Path(studio(tmp_path))
+    composed = load_domain(str(path))
+    (tmp_path / "nfd").mkdir()
+    decomposed = tmp_path / "nfd" / "domain.yaml"
+    decomposed.write_text(unicodedata.normalize("NFD", path.read_text(encoding="utf-8")), encoding="utf-8")
+    assert load_domain(str(decomposed)).attributes == composed.attributes
+    spelled = {unicodedata.normalize("NFD", "말투"): [unicodedata.normalize("NFD", "공손")]}
+    assert nfc(spelled) == {"말투": ["공손"]}
+
+
+@pytest.mark.parametrize(
+    "odd", [{"날씨": "맑음"}, {"차": 3}, {"차": True}, {"차": "1"}, {"손님": "첫손님", "차": 1}, {"손님": "단골손님", "차": 0}]
+)
+def test_unknown_values_and_contradictions_are_problems(tmp_path: Path, odd: dict[str, Any]) -> None:
+    assert len(load_domain(studio(tmp_path)).problems(odd)) == 1
+
+
+def test_what_is_unset_contradicts_nothing(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path))
+    assert domain.problems({"손님": "첫손님"}) == []
+    assert domain.problems({}) == []
+
+
+def test_a_role_that_nobody_plays_gives_nothing(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path))
+    assert domain.role({"차": 1}, "previous_item") is None
+    assert domain.role({"차": 1}, "visit") is None
+    assert domain.role({"손님": "단골손님"}, "visit") == "단골손님"
+
+
+@pytest.fixture(params=["weapon_rental", "weapon_rental_v1", "studio"])
+def any_domain(request: pytest.FixtureRequest, tmp_path: Path) -> Domain:
+    return load_domain(studio(tmp_path) if request.param == "studio" else request.param)
+
+
+def test_what_is_drawn_is_coherent_new_and_repeatable(any_domain: Domain) -> None:
+    drawn = any_domain.draw(4, seed=3)
+    assert drawn == any_domain.draw(4, seed=3)
+    taken = {any_domain.combination(a) for a in drawn}
+    again = any_domain.draw(4, seed=3, exclude=taken)
+    assert len(taken) == 4
+    assert not taken & {any_domain.combination(a) for a in again}
+    assert all(any_domain.problems(a) == [] for a in drawn + again)
+
+
+def test_drawing_more_than_there_is_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="only 10 of 11"):
+        load_domain(studio(tmp_path)).draw(11, seed=0)  # 2 ways of talking x (1 first visit + 2 visits x 2 teas)
+
+
+def test_converting_keeps_what_is_known_and_leaves_the_rest_unset() -> None:
+    source, target = load_domain("weapon_rental_v1"), load_domain("weapon_rental")
+    converted = source.convert(source.probes[0], target.name)
+    assert target.problems(converted) == []
+    assert target.role(converted, "personality") == source.role(source.probes[0], "personality")
+    assert target.role(converted, "previous_item") is None
+    with pytest.raises(UserError, match="no conversion"):
+        target.convert({}, source.name)
+
+
+# --- Prompt
+
+
+def test_the_prompt_is_the_attributes_in_the_domains_order(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path))
+    prompt = render({"말투": "공손", "차": 2, "손님": "단골손님"}, domain)
+    assert prompt == "### User:\n손님: 단골손님\n마신 차: 홍차\n말투: 공손\n\n### Assistant:\n"
+
+
+def test_an_unset_attribute_is_left_out(tmp_path: Path) -> None:
+    assert body({"말투": "편함"}, load_domain(studio(tmp_path))) == "말투: 편함"
+
+
+def test_v1_numbers_are_told_in_words() -> None:
+    text = body({"affectionLevel": 4, "visitCount": 0, "context.lastResult": 0}, load_domain("weapon_rental_v1"))
+    assert text == "호감도: 매우 높음\n방문: 첫방문\n이전결과: 첫방문"
+
+
+def test_an_unknown_renderer_names_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=", ".join(RENDERERS)):
+        render({}, load_domain(studio(tmp_path)), "alpaca")
+
+
+def test_chat_uses_the_template_and_refuses_to_do_without(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path))
+    assert render({"차": 1}, domain, "chat", ChatTokenizer()) == "<user>마신 차: 녹차<answer>"
+    for tokenizer in (None, object()):
+        with pytest.raises(UserError, match="chat template"):
+            render({"차": 1}, domain, "chat", tokenizer)
+
+
+def test_the_fingerprint_moves_with_renderer_and_labels(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path))
+    (tmp_path / "b").mkdir()
+    relabelled = load_domain(studio(tmp_path / "b", attributes=[{**a, "prompt_key": "새 이름"} for a in TEA_HOUSE["attributes"]]))
+    prints = {fingerprint(domain, "user_assistant"), fingerprint(domain, "chat", ChatTokenizer())}
+    assert len(prints | {fingerprint(relabelled, "user_assistant")}) == 3
+    assert fingerprint(domain, "user_assistant") in prints
