@@ -1,0 +1,56 @@
+"""Checks over candidate lines: the same rows, with what is wrong with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from npc_align.checks import check_line
+from npc_align.domain import Attributes, Domain, nfc
+from npc_align.errors import UserError
+
+Row = dict[str, Any]
+Progress = Callable[[Iterable[Row]], Iterable[Row]]
+
+
+def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -> list[Row]:
+    """Every row in its order with everything it held, and `violations`: kind, start, end and message of each.
+
+    Args:
+        rows: candidates (`attributes`, `line`), or flat corpus records.
+        domain: the game's world.
+        progress: wraps the rows as they are gone through, to show a bar.
+
+    Raises:
+        UserError: a row without a line, or with attributes outside the domain.
+    """
+    return [_checked(nfc(row), number, domain) for number, row in enumerate(progress(rows), start=1)]
+
+
+def _checked(row: Row, number: int, domain: Domain) -> Row:
+    attributes, line = read_row(row, number, domain)
+    found = check_line(line, attributes, domain, finished=row.get("finished", True))
+    violations = [{"kind": v.kind, "start": v.start, "end": v.end, "message": v.message} for v in found]
+    return {**row, "violations": violations}
+
+
+def read_row(row: Mapping[str, Any], number: int, domain: Domain) -> tuple[Attributes, str]:
+    """Attributes and line of a row, whichever form it has.
+
+    Raises:
+        UserError: no line, no attributes, or some outside the domain.
+    """
+    if "attributes" in row:
+        attributes, line = row["attributes"], row.get("line")
+    else:
+        attributes, line = {key: row[key] for key in domain.by_key if key in row}, row.get(domain.line_key)
+    if not isinstance(line, str):
+        raise UserError(f"row {number} has no line: a candidate has 'attributes' and 'line', a record has {domain.line_key!r}")
+    if not isinstance(attributes, dict) or not attributes:
+        raise UserError(
+            f"row {number} has no attributes: a candidate has 'attributes' and 'line', a record has {', '.join(domain.by_key)}"
+        )
+    problems = domain.problems(attributes)
+    if problems:
+        raise UserError(f"row {number}: {problems[0]}")
+    return attributes, line

@@ -1,0 +1,139 @@
+"""Corruptions: each makes the mistake it is named after, only that, and only in a good line."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from npc_align.checks import check_line
+from npc_align.corpus import Example, read_examples
+from npc_align.domain import Domain, load_domain, shipped_file
+from preference_data import corrupt as module
+from preference_data.corrupt import CORRUPTIONS, corrupt, flip_ending
+
+# Share of all corpus lines; the item kinds apply only to lines that speak of an item in the right way.
+LEAST = {
+    "mixed_speech": 0.6,
+    "tone_break": 0.7,
+    "hallucinated_item": 0.03,
+    "class_item_mismatch": 0.05,
+    "foreign_text": 0.4,
+    "repetition": 0.8,
+    "truncated": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def domain() -> Domain:
+    return load_domain("weapon_rental")
+
+
+@pytest.fixture(scope="module")
+def examples(domain: Domain) -> list[Example]:
+    everything = read_examples(shipped_file("weapon_rental", "corpus.jsonl"), domain)
+    return random.Random(0).sample(everything, 200)
+
+
+def results(examples: list[Example], domain: Domain, kind: str) -> list[tuple[Example, str]]:
+    made = [(e, corrupt(e.line, e.attributes, domain, kind, random.Random(e.id))) for e in examples]
+    return [(example, line) for example, line in made if line is not None]
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_has_the_intended_kind_and_works_often_enough(kind: str, examples: list[Example], domain: Domain) -> None:
+    made = results(examples, domain, kind)
+    assert len(made) >= LEAST[kind] * len(examples)
+    for example, line in made:
+        assert line != example.line
+        assert check_line(example.line, example.attributes, domain) == []
+        assert kind in {violation.kind for violation in check_line(line, example.attributes, domain)}
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_same_seed_same_corruption(kind: str, examples: list[Example], domain: Domain) -> None:
+    assert results(examples[:30], domain, kind) == results(examples[:30], domain, kind)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_line_that_is_bad_already_is_left_alone(kind: str, examples: list[Example], domain: Domain) -> None:
+    example = examples[0]
+    line = f"{example.line} really great"
+    assert check_line(line, example.attributes, domain)
+    assert corrupt(line, example.attributes, domain, kind, random.Random(0)) is None
+
+
+def test_a_proposal_that_the_checks_do_not_confirm_is_refused(
+    examples: list[Example], domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "check_line", lambda *args: [])
+    assert all(results(examples[:5], domain, kind) == [] for kind in CORRUPTIONS)
+
+
+def test_a_proposal_that_breaks_more_than_it_meant_to_is_refused(
+    examples: list[Example], domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CORRUPTIONS, "foreign_text", lambda line, *rest: iter([f"{line} shop {line} shop {line}"]))
+    assert results(examples, domain, "foreign_text") == []
+
+
+def test_repetition_says_a_sentence_twice(examples: list[Example], domain: Domain) -> None:
+    for example, line in results(examples[:40], domain, "repetition"):
+        assert len(line) > len(example.line)
+        assert set(line.split()) == set(example.line.split())
+
+
+def test_truncated_is_the_beginning_of_the_line(examples: list[Example], domain: Domain) -> None:
+    for example, line in results(examples[:60], domain, "truncated"):
+        assert example.line.startswith(line)
+        assert line[-1].isalnum()
+
+
+def test_foreign_text_brings_one_latin_word(examples: list[Example], domain: Domain) -> None:
+    for _, line in results(examples, domain, "foreign_text"):
+        assert len(re.findall("[a-z]+", line)) == 1
+
+
+@pytest.mark.parametrize("kind", ["hallucinated_item", "class_item_mismatch"])
+def test_swapped_items_get_their_particle(kind: str, examples: list[Example], domain: Domain) -> None:
+    after_vowel, after_consonant = ("를", "와", "는", "로"), ("을", "과", "은", "으로")
+    for example, line in results(examples, domain, kind):
+        (item,) = {i for i in domain.items if line.count(i) > example.line.count(i) and check_word(line, i)} or {None}
+        if item is None:
+            continue
+        final = (ord(item[-1]) - 0xAC00) % 28
+        wrong = after_consonant if final == 0 else after_vowel[: 3 if final == 8 else 4]
+        assert not any(re.search(rf"(?<![가-힣]){item}{particle}(?![가-힣])", line) for particle in wrong), line
+
+
+def check_word(line: str, word: str) -> bool:
+    return re.search(rf"(?<![가-힣]){word}", line) is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("정말 완벽했어요!", {"정말 완벽했어!"}),
+        ("어제 다 끝냈습니다.", {"어제 다 끝냈어.", "어제 다 끝냈다."}),
+        ("하나 보여 주십시오.", {"하나 보여 줘.", "하나 보여 줘라."}),
+        ("얼마나 합니까?", {"얼마나 해?", "얼마나 하나?"}),
+        ("이제야 알았죠.", {"이제야 알았지."}),
+        ("다들 놀라더라고요.", {"다들 놀라더라고."}),
+        ("그게 제 자랑이에요.", {"그게 제 자랑이야."}),
+        ("하나만 줘!", {"하나만 줘요!"}),
+        ("돈은 받았다.", {"돈은 받았습니다.", "돈은 받았어요."}),
+        ("이제 가자.", {"이제 갑시다."}),
+        ("얼른 꺼내라.", {"얼른 꺼내세요.", "얼른 꺼내십시오."}),
+        ("기억나냐?", {"기억납니까?"}),
+        ("이게 다야.", {"이게 다예요.", "이게 답니다.", "이게 다입니다."}),
+        ("좋더군, 그 녀석.", {"좋더군요, 그 녀석."}),
+    ],
+)
+def test_endings_go_to_the_other_side(line: str, expected: set[str]) -> None:
+    assert {flip_ending(line, 0, len(line), random.Random(seed)) for seed in range(8)} <= expected
+
+
+@pytest.mark.parametrize("line", ["두꺼비 끝.", "안녕하세요.", "처음 뵙겠습니다.", "크흠.", ""])
+def test_what_has_no_other_side_stays(line: str) -> None:
+    assert flip_ending(line, 0, len(line), random.Random(0)) is None
