@@ -4,7 +4,16 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TRAIN = ["torch>=2.6", "trl==1.16.*", "transformers>=5.18", "peft>=0.20", "accelerate>=1.12", "datasets>=4", "safetensors", "matplotlib"]
+TRAIN = [
+    "torch>=2.6",
+    "trl==1.16.*",
+    "transformers>=5.18",
+    "peft>=0.20",
+    "accelerate>=1.12",
+    "datasets>=4",
+    "safetensors",
+    "matplotlib",
+]
 
 setup(
     name="npc-align",

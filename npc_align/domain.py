@@ -148,7 +148,7 @@ class Domain:
         """
         rng, taken, drawn = random.Random(seed), set(exclude), []
         cells = [(p, c) for p in self._values("personality") for c in self._values("class")]
-        for attempt in range(count * 200):
+        for _ in range(count * 200):
             if len(drawn) == count:
                 return drawn
             personality, adventurer = cells[len(drawn) % len(cells)]
@@ -233,7 +233,9 @@ def load_domain(name_or_path: str) -> Domain:
         raise UserError(f"{name_or_path}: a domain file is a mapping with name, line_key, attributes, …")
     unknown = set(raw) - _SECTIONS
     if unknown:
-        raise UserError(f"{name_or_path}: unknown section {', '.join(sorted(unknown))}; there are: {', '.join(sorted(_SECTIONS))}")
+        raise UserError(
+            f"{name_or_path}: unknown section {', '.join(sorted(unknown))}; there are: {', '.join(sorted(_SECTIONS))}"
+        )
     parent = raw.pop("inherit", None)
     digest = hashlib.sha256(text.encode())
     if parent:
@@ -289,7 +291,10 @@ def _build(raw: dict[str, Any], content_hash: str, source: str) -> Domain:
         affinity=_tuples(raw.get("affinity", {})),
         visits=_tuples(raw.get("visits", {})),
         results=_tuples(raw.get("results", {})),
-        tone={k: Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False)) for k, v in raw.get("tone", {}).items()},
+        tone={
+            k: Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False))
+            for k, v in raw.get("tone", {}).items()
+        },
         length={k: Length(**v) for k, v in raw.get("length", {}).items()},
         allowed_foreign=tuple(raw.get("allowed_foreign", [])),
         banned_words=tuple(raw.get("banned_words", [])),

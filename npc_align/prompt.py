@@ -29,7 +29,9 @@ def _user_assistant(attributes: Mapping[str, Any], domain: Domain, tokenizer: An
 
 def _chat(attributes: Mapping[str, Any], domain: Domain, tokenizer: Any) -> str:
     if tokenizer is None or not getattr(tokenizer, "chat_template", None):
-        raise UserError("renderer 'chat' needs a tokenizer with a chat template and this one has none; set data.renderer=user_assistant")
+        raise UserError(
+            "renderer 'chat' needs a tokenizer with a chat template and this one has none; set data.renderer=user_assistant"
+        )
     messages = [{"role": "user", "content": body(attributes, domain)}]
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 

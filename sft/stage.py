@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, TaskType
-from transformers import EarlyStoppingCallback
 from trl import SFTConfig
 
 from npc_align.checks import rules_hash
@@ -24,7 +23,7 @@ from npc_align.training.gate import GreedyGate
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
 from npc_align.training.run_folder import RunFolder, file_hash
-from npc_align.training.trainer_mixin import MetricsFile
+from npc_align.training.trainer_mixin import callbacks, publish_best
 from sft.config import SFTRunConfig
 from sft.trainer import GreetingSFTTrainer, IndexedCollator, tokenise
 
@@ -63,13 +62,20 @@ def train(run: SFTRunConfig) -> None:
     codec = PromptCodec(tokenizer, run.data.renderer, run.data.max_length)
     train_set = tokenise(examples, domain, run.data.renderer, codec)
     eval_set = tokenise(held_out, domain, run.data.renderer, codec)
-    inputs = {"corpus": file_hash(corpus), "domain": domain.content_hash, "checks": rules_hash(domain), "base": weights_hash(base)}
+    inputs = {
+        "corpus": file_hash(corpus),
+        "domain": domain.content_hash,
+        "checks": rules_hash(domain),
+        "base": weights_hash(base),
+    }
     if folder.finished:
         folder.open(run, inputs)
         announce(f"{folder.path}: finished before; the adapter is {folder.adapter}")
         return
     args = SFTConfig(
-        **shared_arguments(run.optim, device, run.output_dir, run.seed, f"eval_{'selection' if run.choose_by == 'violations' else 'loss'}"),
+        **shared_arguments(
+            run.optim, device, run.output_dir, run.seed, f"eval_{'selection' if run.choose_by == 'violations' else 'loss'}"
+        ),
         max_length=None,  # PromptCodec has refused what is too long; nothing is ever cut
     )
     model = load_base(base, device.dtype)
@@ -86,7 +92,7 @@ def train(run: SFTRunConfig) -> None:
         processing_class=tokenizer,
         data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id),
         peft_config=_lora(run, model, coverage),
-        callbacks=_callbacks(run, folder),
+        callbacks=callbacks(run.optim, folder),
     )
     use_completion_head(trainer.accelerator.unwrap_model(trainer.model).get_base_model())
     prompts = [example.attributes for example in held_out][: run.gate.prompts]
@@ -106,13 +112,6 @@ def train(run: SFTRunConfig) -> None:
     trainer.accelerator.wait_for_everyone()
 
 
-def publish_best(trainer: Any, folder: RunFolder, identity: Identity, metrics: dict[str, Any]) -> None:
-    best = Path(trainer.state.best_model_checkpoint)
-    folder.publish(best, identity)
-    folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, **metrics})
-    announce(f"best checkpoint {best.name} -> {folder.adapter}")
-
-
 def _lora(run: SFTRunConfig, model: Any, coverage: Coverage) -> LoraConfig:
     return LoraConfig(
         task_type=TaskType.CAUSAL_LM,
@@ -121,13 +120,6 @@ def _lora(run: SFTRunConfig, model: Any, coverage: Coverage) -> LoraConfig:
         lora_dropout=run.lora.dropout,
         target_modules=peft_names(model, coverage),
     )
-
-
-def _callbacks(run: SFTRunConfig, folder: RunFolder) -> list[Any]:
-    callbacks: list[Any] = [MetricsFile(folder.path / "metrics.jsonl")]
-    if run.optim.early_stopping_patience is not None:
-        callbacks.append(EarlyStoppingCallback(early_stopping_patience=run.optim.early_stopping_patience))
-    return callbacks
 
 
 def _identity(run: SFTRunConfig, domain: Domain, codec: PromptCodec, base_hash: str) -> Identity:

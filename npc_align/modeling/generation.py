@@ -25,7 +25,9 @@ class Decoding:
     def __post_init__(self) -> None:
         unknown = set(self.knobs) - set(DECODING_KEYS)
         if unknown:
-            raise UserError(f"decoding {self.name}: unknown key {', '.join(sorted(unknown))}; there are: {', '.join(DECODING_KEYS)}")
+            raise UserError(
+                f"decoding {self.name}: unknown key {', '.join(sorted(unknown))}; there are: {', '.join(DECODING_KEYS)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ def default_generation_config(codec: PromptCodec) -> Any:
     from transformers import GenerationConfig
 
     stops = list(dict.fromkeys(i for i in (codec.stop_id, codec.tokenizer.eos_token_id) if i is not None))
-    return GenerationConfig(eos_token_id=stops, pad_token_id=codec.tokenizer.pad_token_id, bos_token_id=codec.tokenizer.bos_token_id)
+    return GenerationConfig(
+        eos_token_id=stops, pad_token_id=codec.tokenizer.pad_token_id, bos_token_id=codec.tokenizer.bos_token_id
+    )
 
 
 @torch.inference_mode()

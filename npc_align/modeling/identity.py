@@ -51,7 +51,9 @@ def load_identity(folder: Path) -> Identity:
     """
     path = folder / FILE
     if not path.is_file():
-        raise UserError(f"{folder}: no {FILE} here, so its prompt form is unknown; give a run folder, its adapter/ or a merged model")
+        raise UserError(
+            f"{folder}: no {FILE} here, so its prompt form is unknown; give a run folder, its adapter/ or a merged model"
+        )
     return Identity(**json.loads(path.read_text(encoding="utf-8")))
 
 

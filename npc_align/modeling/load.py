@@ -96,10 +96,14 @@ def adapter_folder(path: str) -> Path:
     for candidate in (Path(path) / "adapter", Path(path)):
         if (candidate / ADAPTER_CONFIG).is_file():
             return candidate
-    raise UserError(f"{path!r}: no adapter there (looked for {ADAPTER_CONFIG} in it and in adapter/); run: accelerate launch sft/train.py")
+    raise UserError(
+        f"{path!r}: no adapter there (looked for {ADAPTER_CONFIG} in it and in adapter/); run: accelerate launch sft/train.py"
+    )
 
 
-def load_for_generation(path: str, dtype: torch.dtype, device: str = "cpu", *, domain: str | None = None, renderer: str | None = None) -> LoadedModel:
+def load_for_generation(
+    path: str, dtype: torch.dtype, device: str = "cpu", *, domain: str | None = None, renderer: str | None = None
+) -> LoadedModel:
     """Any model that can greet: a run folder, a checkpoint, an adapter (merged on loading), a merged model, or a bare base.
 
     Args:
@@ -112,7 +116,7 @@ def load_for_generation(path: str, dtype: torch.dtype, device: str = "cpu", *, d
     Raises:
         UserError: nothing usable at `path`, or prompts that are no longer those of the training.
     """
-    if path != EMBEDDED and (Path(path) / "adapter" / ADAPTER_CONFIG).is_file() or (Path(path) / ADAPTER_CONFIG).is_file():
+    if (path != EMBEDDED and (Path(path) / "adapter" / ADAPTER_CONFIG).is_file()) or (Path(path) / ADAPTER_CONFIG).is_file():
         return _load_adapter(adapter_folder(path), dtype, device, domain)
     folder = model_folder(path)
     tokenizer = load_tokenizer(folder)

@@ -49,7 +49,9 @@ class PromptCodec:
         self._templated = renderer == "chat"
         self.stop_id = _turn_end(tokenizer) if self._templated else tokenizer.eos_token_id
         if self.stop_id is None:
-            raise UserError("the tokenizer has no end-of-text token, so the model could never learn to stop; set tokenizer.eos_token")
+            raise UserError(
+                "the tokenizer has no end-of-text token, so the model could never learn to stop; set tokenizer.eos_token"
+            )
 
     def prompt_ids(self, prompt: str, name: str = "the prompt") -> list[int]:
         """Ids of a prompt alone, as inference feeds them: [prompt tokens].
@@ -59,7 +61,9 @@ class PromptCodec:
         """
         ids = self._ids(prompt)
         if len(ids) >= self.max_length:
-            raise UserError(f"{name}: the prompt has {len(ids)} tokens, data.max_length={self.max_length} leaves no room for a line; raise it")
+            raise UserError(
+                f"{name}: the prompt has {len(ids)} tokens, data.max_length={self.max_length} leaves no room for a line; raise it"
+            )
         self._check_bos(ids, name)
         return ids
 
@@ -83,7 +87,9 @@ class PromptCodec:
             raise UserError(f"{name}: the line contains the stop token itself")
         tokens = Tokens(prompt_ids, [*completion_ids, self.stop_id])
         if len(tokens.input_ids) > self.max_length:
-            raise UserError(f"{name}: {len(tokens.input_ids)} tokens, more than data.max_length={self.max_length}; raise it or shorten the line")
+            raise UserError(
+                f"{name}: {len(tokens.input_ids)} tokens, more than data.max_length={self.max_length}; raise it or shorten the line"
+            )
         self._check_bos(tokens.input_ids, name)
         return tokens
 

@@ -35,7 +35,7 @@ def shared_arguments(optim: OptimSection, device: Device, output_dir: str, seed:
         "weight_decay": optim.weight_decay,
         "lr_scheduler_type": optim.scheduler,
         "max_grad_norm": optim.max_grad_norm,
-        "gradient_checkpointing": optim.gradient_checkpointing,
+        "activation_checkpointing": optim.gradient_checkpointing,
         "logging_steps": optim.logging_steps,
         "logging_first_step": True,
         "eval_strategy": every,

@@ -77,7 +77,9 @@ class OptimSection:
     """Checkpoints kept, besides the best."""
 
     def __post_init__(self) -> None:
-        _positive(self, "optim", "epochs", "learning_rate", "batch_size", "eval_batch_size", "gradient_accumulation", "logging_steps")
+        _positive(
+            self, "optim", "epochs", "learning_rate", "batch_size", "eval_batch_size", "gradient_accumulation", "logging_steps"
+        )
         _fraction(self, "optim", "warmup_ratio")
 
 
@@ -175,7 +177,9 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
 
 
 def _coerce(value: Any, wanted: Any, where: str) -> Any:
-    options = typing.get_args(wanted) if isinstance(wanted, types.UnionType) or typing.get_origin(wanted) is typing.Union else (wanted,)
+    options = (
+        typing.get_args(wanted) if isinstance(wanted, types.UnionType) or typing.get_origin(wanted) is typing.Union else (wanted,)
+    )
     for option in options:
         fitted = _fit(value, option)
         if fitted is not _MISFIT:

@@ -30,7 +30,13 @@ class GreedyGate:
     """
 
     def __init__(
-        self, codec: PromptCodec, renderer: str, domain: Domain, prompts: Sequence[Attributes], section: GateSection, samples: Path
+        self,
+        codec: PromptCodec,
+        renderer: str,
+        domain: Domain,
+        prompts: Sequence[Attributes],
+        section: GateSection,
+        samples: Path,
     ) -> None:
         self.codec, self.renderer, self.domain = codec, renderer, domain
         self.asked: list[Attributes] = [*domain.probes, *prompts]
@@ -54,7 +60,10 @@ class GreedyGate:
         decoding = Decoding(max_new_tokens=self.section.max_new_tokens)
         lines = generate_lines(speaker, self.codec, prompts, decoding, batch_size=self.section.batch_size)
         model.train(training)
-        kinds = [sorted({v.kind for v in check_line(x.text, a, self.domain, finished=x.finished)}) for x, a in zip(lines, self.asked, strict=True)]
+        kinds = [
+            sorted({v.kind for v in check_line(x.text, a, self.domain, finished=x.finished)})
+            for x, a in zip(lines, self.asked, strict=True)
+        ]
         if write:
             self._write(step, lines, kinds)
         shown = len(self.domain.probes)

@@ -74,7 +74,9 @@ class RunFolder:
             before = json.loads(stamp.read_text(encoding="utf-8"))
             changed = [key for key in inputs if before.get(key) != inputs[key]]
             if changed:
-                raise UserError(f"{self.path}: {', '.join(changed)} changed since this run began; choose another output_dir or remove the folder")
+                raise UserError(
+                    f"{self.path}: {', '.join(changed)} changed since this run began; choose another output_dir or remove the folder"
+                )
             return
         write_text(seen, text)
         write_text(stamp, json.dumps(inputs, indent=2) + "\n")
@@ -130,14 +132,18 @@ def check_adapter(folder: Path) -> None:
 
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
-        raise UserError(f"{folder}: no adapter_model.safetensors; with ZeRO-3, set stage3_gather_16bit_weights_on_model_save: true")
+        raise UserError(
+            f"{folder}: no adapter_model.safetensors; with ZeRO-3, set stage3_gather_16bit_weights_on_model_save: true"
+        )
     with safe_open(str(file), framework="pt") as tensors:
         names = list(tensors.keys())
         if not names or any(0 in tensors.get_slice(name).get_shape() for name in names):
             raise UserError(f"{file}: holds empty tensors; with ZeRO-3, set stage3_gather_16bit_weights_on_model_save: true")
         updates = [name for name in names if "lora_B" in name]
         if updates and not any(bool(tensors.get_tensor(name).any()) for name in updates):
-            raise UserError(f"{file}: every lora_B is zero, nothing was learnt; check optim.learning_rate and the number of steps")
+            raise UserError(
+                f"{file}: every lora_B is zero, nothing was learnt; check optim.learning_rate and the number of steps"
+            )
 
 
 def versions() -> dict[str, str]:

@@ -12,13 +12,16 @@ from typing import Any
 
 import click
 import torch
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
+from npc_align.modeling.identity import Identity
+from npc_align.training.config import OptimSection
 from npc_align.training.gate import GreedyGate, selection_score
 from npc_align.training.guard import SpikeGuard
+from npc_align.training.launch import announce
 from npc_align.training.plots import plot_losses, read_metrics
-from npc_align.training.run_folder import write_text
+from npc_align.training.run_folder import RunFolder, write_text
 
 RECORD_INDEX = "record_index"
 
@@ -105,3 +108,19 @@ class MetricsFile(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             plot_losses(self.path, self.path.with_name("loss.png"))
+
+
+def callbacks(optim: OptimSection, folder: RunFolder) -> list[TrainerCallback]:
+    """Metrics file and early stopping."""
+    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl")]
+    if optim.early_stopping_patience is not None:
+        chosen.append(EarlyStoppingCallback(early_stopping_patience=optim.early_stopping_patience))
+    return chosen
+
+
+def publish_best(trainer: Any, folder: RunFolder, identity: Identity, metrics: dict[str, Any]) -> None:
+    """Make the best checkpoint the run's `adapter/`, and the run finished."""
+    best = Path(trainer.state.best_model_checkpoint)
+    folder.publish(best, identity)
+    folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, **metrics})
+    announce(f"best checkpoint {best.name} -> {folder.adapter}")

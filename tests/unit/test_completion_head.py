@@ -49,7 +49,11 @@ def _batch(vocabulary: int, rows: int = 3, width: int = 40) -> dict[str, torch.T
 @pytest.mark.parametrize("kind", ["llama", "gemma", "gemma-softcap"])
 def test_equals_trl_forward_and_backward(kind: str, tiny_model: Path) -> None:
     llama = kind == "llama"
-    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval() if llama else _gemma(5.0 if "softcap" in kind else None)
+    model = (
+        AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
+        if llama
+        else _gemma(5.0 if "softcap" in kind else None)
+    )
     theirs, ours = _pair(model)
     batch = _batch(model.config.vocab_size)
     expected, found = (m(**batch, fused_lm_head=True) for m in (theirs, ours))
@@ -69,7 +73,9 @@ def test_more_rows_than_one_chunk(monkeypatch: pytest.MonkeyPatch, tiny_model: P
     monkeypatch.setattr("npc_align.modeling.completion_head._ROWS", 7)
     theirs, ours = _pair(AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval())
     batch = _batch(theirs.config.vocab_size)
-    torch.testing.assert_close(ours(**batch, fused_lm_head=True).log_probs, theirs(**batch, fused_lm_head=True).log_probs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        ours(**batch, fused_lm_head=True).log_probs, theirs(**batch, fused_lm_head=True).log_probs, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_all_masked_batch_gives_a_differentiable_zero() -> None:

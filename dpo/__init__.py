@@ -1,0 +1,1 @@
+"""Stage 2: DPO on preference pairs, continuing the SFT adapter."""

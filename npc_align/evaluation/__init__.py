@@ -1,0 +1,1 @@
+"""Measure a model's lines on held-out prompts, report, merge, chat."""
