@@ -1,0 +1,53 @@
+"""What makes a line bad: rules over its form and over the game's world, one module per family."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib import metadata, resources
+from typing import Any
+
+from npc_align.checks import items, speech, text
+from npc_align.checks.violation import KINDS, Violation
+from npc_align.domain import Domain
+from npc_align.korean.speech_level import compose
+
+__all__ = ["CHECKS", "IMPLEMENTED", "KINDS", "Violation", "check_line", "rules_hash"]
+
+Check = Callable[[str, Mapping[str, Any], Domain], list[Violation]]
+
+# Each takes a line in NFC, its attributes and the domain.
+CHECKS: dict[str, Check] = {"speech": speech.check, "items": items.check, "text": text.check}
+# What the rules of today can report; the other kinds of KINDS are given by people only.
+IMPLEMENTED = tuple(kind for kind in KINDS if kind in {*speech.KINDS, *items.KINDS, *text.KINDS})
+
+
+def check_line(line: str, attributes: Mapping[str, Any], domain: Domain, *, finished: bool = True) -> list[Violation]:
+    """What is wrong with a spoken line, sorted by place and kind; [] when the rules find nothing.
+
+    Args:
+        line: Any text at all; spans are code-point offsets into it as given, also where it isn't NFC.
+        attributes: The record's attributes. A check whose role or value is missing gives no verdict.
+        finished: False where generation was stopped by its length limit.
+    """
+    composed = compose(line)
+    found = [violation for check in CHECKS.values() for violation in check(composed.text, attributes, domain)]
+    if not finished:
+        found = [v for v in found if v.kind != "truncated"] + text.cut_off(composed.text)
+    placed = {_in_source(violation, composed.span(violation.start, violation.end)) for violation in found}
+    return sorted(placed, key=lambda v: (v.start, v.kind, v.end, v.message))
+
+
+def _in_source(violation: Violation, span: tuple[int, int]) -> Violation:
+    return Violation(violation.kind, *span, violation.message)
+
+
+def rules_hash(domain: Domain) -> str:
+    """16 hex digits that change with the rules' source, the domain or Kiwi's version: verdicts are comparable where it is equal."""
+    digest = hashlib.sha256()
+    for package in ("npc_align.korean", "npc_align.checks"):
+        for source in sorted(resources.files(package).iterdir(), key=lambda path: path.name):
+            if source.name.endswith(".py"):
+                digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    digest.update(domain.content_hash.encode() + metadata.version("kiwipiepy").encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Korean as such: speech levels and word analysis. Knows no game."""
