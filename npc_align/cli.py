@@ -49,6 +49,14 @@ class FriendlyGroup(click.Group):
             return super().invoke(ctx)
 
 
+class FriendlyCommand(click.Command):
+    """The same for a single command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with friendly_errors():
+            return super().invoke(ctx)
+
+
 def domain_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--domain`, the same for every command."""
     text = "A shipped domain, or the path of a domain.yaml."

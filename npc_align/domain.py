@@ -146,18 +146,27 @@ class Domain:
         Personality and class are drawn in equal shares, first visits come up about once in five, and the previous
         item is mostly one that the class uses.
         """
-        rng, taken, drawn = random.Random(seed), set(exclude), []
+        rng, taken = random.Random(seed), set(exclude)
+        drawn: list[Attributes] = []
         cells = [(p, c) for p in self._values("personality") for c in self._values("class")]
-        for _ in range(count * 200):
-            if len(drawn) == count:
-                return drawn
-            personality, adventurer = cells[len(drawn) % len(cells)]
-            candidate = self._draw_one(rng, personality, adventurer)
+        while cells and len(drawn) < count:
+            cell = cells.pop(0)
+            found = self._draw_new(rng, cell, taken)
+            if found is not None:  # a cell whose combinations are used up leaves the round
+                drawn.append(found)
+                cells.append(cell)
+        if len(drawn) < count:
+            raise UserError(f"domain {self.name}: only {len(drawn)} of {count} new combinations could be drawn; ask for fewer")
+        return drawn
+
+    def _draw_new(self, rng: random.Random, cell: tuple[Value | None, Value | None], taken: set[str]) -> Attributes | None:
+        for _ in range(200):
+            candidate = self._draw_one(rng, *cell)
             key = self.combination(candidate)
             if key not in taken and not self.problems(candidate):
                 taken.add(key)
-                drawn.append(candidate)
-        raise UserError(f"domain {self.name}: only {len(drawn)} of {count} new combinations could be drawn; ask for fewer")
+                return candidate
+        return None
 
     def _values(self, role: str) -> list[Value | None]:
         key = self.roles.get(role)

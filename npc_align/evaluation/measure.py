@@ -61,7 +61,8 @@ def held_out_loss(loaded: LoadedModel, examples: Sequence[Example], batch_size: 
     total, count = 0.0, 0
     device = next(loaded.model.parameters()).device
     encoded = [
-        loaded.codec.encode(render(e.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), e.line, e.id) for e in examples
+        loaded.codec.encode(render(e.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), e.line, e.id)
+        for e in examples
     ]
     encoded.sort(key=lambda t: len(t.input_ids))
     for start in range(0, len(encoded), batch_size):

@@ -117,7 +117,7 @@ def use_completion_head(model: torch.nn.Module) -> bool:
         states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
         return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch)
 
-    model.forward = types.MethodType(forward, model)  # type: ignore[method-assign]
+    model.forward = types.MethodType(forward, model)
     return True
 
 

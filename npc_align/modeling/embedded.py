@@ -54,7 +54,7 @@ def prepare_embedded() -> Path:
             ) from error
         _dequantise(work, work / "folder")
         try:
-            os.replace(work / "folder", target)
+            (work / "folder").replace(target)
         except OSError:
             if not (target / "config.json").is_file():  # another process may have been faster: then its folder stands
                 raise

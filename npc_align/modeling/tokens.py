@@ -47,11 +47,12 @@ class PromptCodec:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self._templated = renderer == "chat"
-        self.stop_id = _turn_end(tokenizer) if self._templated else tokenizer.eos_token_id
-        if self.stop_id is None:
+        stop_id = _turn_end(tokenizer) if self._templated else tokenizer.eos_token_id
+        if stop_id is None:
             raise UserError(
                 "the tokenizer has no end-of-text token, so the model could never learn to stop; set tokenizer.eos_token"
             )
+        self.stop_id: int = stop_id
 
     def prompt_ids(self, prompt: str, name: str = "the prompt") -> list[int]:
         """Ids of a prompt alone, as inference feeds them: [prompt tokens].

@@ -135,7 +135,7 @@ def build(cls: type[T], raw: Mapping[str, Any], source: str, prefix: str = "") -
     """A dataclass from a mapping, strictly; nested dataclasses are sections."""
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in names:
             near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.4)

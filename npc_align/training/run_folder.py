@@ -31,7 +31,7 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class RunFolder:
             shutil.copy2(checkpoint / name, staging / name)
         identity.save(staging)
         shutil.rmtree(self.adapter, ignore_errors=True)
-        os.replace(staging, self.adapter)
+        staging.replace(self.adapter)
 
     def finish(self, result: dict[str, Any]) -> None:
         write_text(self.path / "result.json", json.dumps(result, ensure_ascii=False, indent=2) + "\n")

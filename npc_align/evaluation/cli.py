@@ -1,0 +1,113 @@
+"""`npc-eval`: measure models on held-out prompts, merge a run into a plain model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from npc_align.cli import FriendlyGroup, domain_option, json_option
+from npc_align.training.launch import quiet_libraries
+
+
+@click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure what a model says under a decoding, and ship it."""
+    quiet_libraries()
+
+
+@main.command()
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    metavar="LABEL=PATH",
+    help="Run, adapter, model folder or `embedded`; repeatable.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("runs/eval"), show_default=True, help="Folder of the report."
+)
+@domain_option
+@click.option(
+    "--corpus", type=click.Path(path_type=Path), default=None, help="Corpus with the reference lines; default: the domain's own."
+)
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
+@click.option("--split-seed", default=0, show_default=True, help="Seed of the split, as in the training config.")
+@click.option(
+    "--prompts",
+    default=300,
+    show_default=True,
+    help="Prompts drawn from the domain that no corpus line uses; 0: the split's own.",
+)
+@click.option("--probes", type=click.Path(path_type=Path), default=None, help='JSONL of {"attributes": {…}} to answer instead.')
+@click.option(
+    "--decoding", "decoding_name", default="default", show_default=True, help="`default` or a preset; see `npc-eval presets`."
+)
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="For presets that sample.")
+@json_option
+def run(
+    models: tuple[str, ...], output: Path, domain_name: str, corpus: Path | None, split: str, split_seed: int, prompts: int,
+    probes: Path | None, decoding_name: str, batch_size: int, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer held-out prompts and check the lines.
+
+    \b
+    Example:
+      npc-eval run --model base=embedded --model sft=runs/sft --model dpo=runs/dpo
+    """
+    from npc_align.evaluation.presets import preset
+    from npc_align.evaluation.report import plain_table
+    from npc_align.evaluation.run import Request, evaluate, parse_model
+
+    request = Request(
+        tuple(parse_model(m) for m in models), output, domain_name, corpus, split, split_seed, prompts, probes,
+        preset(decoding_name), batch_size, seed,
+    )  # fmt: skip
+    result = evaluate(request)
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        return
+    click.echo(plain_table(result))
+    for name, value in result["differences"].items():
+        click.echo(f"{name}: {value['value']:+.1%} ({value['low']:+.1%} to {value['high']:+.1%}), paired bootstrap")
+    click.echo(f"report: {output / 'report.md'}")
+
+
+@main.command()
+@click.argument("run_folder", metavar="RUN")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto", show_default=True)
+def merge(run_folder: str, out: Path, dtype: str) -> None:
+    """Write RUN's merged model to OUT, so that a plain `generate` in anybody's code gives the same lines.
+
+    \b
+    Example:
+      npc-eval merge runs/dpo models/npc-greeter
+    """
+    from npc_align.evaluation.merge import merge as write_merged
+    from npc_align.modeling.device import choose_device
+
+    write_merged(run_folder, out, choose_device(dtype).dtype)
+    click.echo(f"merged model: {out}")
+
+
+@main.command()
+def presets() -> None:
+    """List the decodings by name.
+
+    \b
+    Example:
+      npc-eval presets
+    """
+    from npc_align.evaluation.presets import load_presets
+
+    for name, decoding in load_presets().items():
+        knobs = ", ".join(f"{k}={v}" for k, v in decoding.knobs.items())
+        click.echo(f"{name}: max_new_tokens={decoding.max_new_tokens}{', ' + knobs if knobs else ''}")
+
+
+if __name__ == "__main__":
+    main()
