@@ -52,3 +52,19 @@ def choose_device(dtype: str = "auto", processes: int = 1) -> Device:
     torch.set_num_threads(threads)
     fast = cpu_has_fast_bf16()
     return Device("cpu", DTYPES.get(dtype, torch.bfloat16 if fast else torch.float32), threads, fast)
+
+
+def expectation(device: Device) -> str:
+    """What the demo takes on this machine, in words."""
+    if device.name != "cpu":
+        return "the demo was tuned for a CPU; on this device it takes minutes"
+    if device.fast_bf16:
+        return "the demo takes about an hour on 2 cores with bfloat16 matrix instructions, as this machine has"
+    return "this CPU has no bfloat16 matrix instructions: float32 is used, and the demo takes several hours; SMALL=1 proves the path in minutes"
+
+
+if __name__ == "__main__":
+    from npc_align.training.launch import announce
+
+    here = choose_device()
+    announce(f"{here}\n{expectation(here)}")

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The whole pipeline on the embedded model, as a user would type it: SFT, sampling, checks, pairs, DPO, evaluation.
+# Run again it reuses what is whole and resumes what isn't. SMALL=1 takes the same path in minutes and proves no more.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=runs/demo sft=() dpo=() generate=() evaluate=()
+if [[ -n "${SMALL:-}" ]]; then
+  out=runs/demo-small
+  sft=(data.limit=64 optim.epochs=1 gate.prompts=6)
+  generate=(--limit 24 --samples 2)
+  dpo=(optim.eval_steps=2 gate.prompts=6)
+  evaluate=(--prompts 12)
+  echo "SMALL=1: this proves that the path works on this machine. Its figures mean nothing."
+fi
+mkdir -p "$out/pref"
+step() { local name=$1; shift; python launch/step.py "$out/steps.jsonl" "$name" -- "$@"; }
+
+python -m npc_align.modeling.device
+step sft      accelerate launch --config_file configs/accelerate/cpu.yaml sft/train.py output_dir="$out/sft" "${sft[@]}"
+step generate npc-pref generate --model "$out/sft" --output "$out/pref/candidates.jsonl" "${generate[@]}"
+step check    npc-pref check --input "$out/pref/candidates.jsonl" --output "$out/pref/checked.jsonl"
+step pair     npc-pref pair --candidates "$out/pref/checked.jsonl" --output "$out/pref/pairs.jsonl"
+step export   npc-pref export --pairs "$out/pref/pairs.jsonl" --output "$out/pref/preferences.jsonl"
+step dpo      accelerate launch --config_file configs/accelerate/cpu.yaml dpo/train.py output_dir="$out/dpo" \
+                model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
+step evaluate npc-eval run --output "$out/eval" --model base=embedded --model sft="$out/sft" --model dpo="$out/dpo" "${evaluate[@]}"
+
+echo
+echo "Try it: npc-chat --model $out/dpo   (in the environment: source .venv/bin/activate)"
+if [[ -n "${SMALL:-}" ]]; then
+  echo "SMALL=1 proved the path and no more; make demo gives the figures."
+fi
