@@ -35,7 +35,7 @@ def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> lis
     """Pairs whose prompts are exactly what the adapter's renderer makes of their attributes.
 
     Raises:
-        UserError: missing or empty file, a missing field, chosen == rejected, attributes outside the domain, or a prompt that
+        UserError: missing or empty file, a missing or mistyped field, chosen == rejected, attributes outside the domain, or a prompt that
             differs from the renderer's.
     """
     if not path.is_file():
@@ -46,6 +46,10 @@ def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> lis
         missing = [key for key in _FIELDS if key not in row]
         if missing:
             raise UserError(f"{name}: {', '.join(missing)} missing; make the file with npc-pref export")
+        for key in _FIELDS:
+            expected = dict if key == "attributes" else str
+            if not isinstance(row[key], expected):
+                raise UserError(f"{name}: {key}={row[key]!r}: must be {'an object' if expected is dict else 'text'}")
         if row["chosen"] == row["rejected"]:
             raise UserError(f"{name}: chosen and rejected are the same line")
         wrong = domain.problems(row["attributes"])
@@ -73,7 +77,7 @@ def split_by_group(
     if len(groups) < 2:
         raise UserError("all pairs belong to one prompt group, nothing can be held out; collect more pairs")
     random.Random(seed).shuffle(groups)
-    out = set(groups[: max(1, round(held_out * len(groups)))])
+    out = set(groups[: min(len(groups) - 1, max(1, round(held_out * len(groups))))])
     return [p for p in pairs if p.group not in out], [p for p in pairs if p.group in out]
 
 

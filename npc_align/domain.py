@@ -121,7 +121,7 @@ class Domain:
         for key, value in attributes.items():
             if key not in self.by_key:
                 found.append(Problem(key, value, f"no such attribute; there are: {', '.join(self.by_key)}"))
-            elif value not in self.by_key[key].labels or isinstance(value, bool):
+            elif isinstance(value, bool | list | dict) or value not in self.by_key[key].labels:
                 allowed = ", ".join(map(str, self.by_key[key].labels))
                 found.append(Problem(key, value, f"not a value of {key}; allowed: {allowed}"))
         return found or self._contradictions(attributes)

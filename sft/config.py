@@ -28,6 +28,8 @@ class SFTDataSection:
     def __post_init__(self) -> None:
         if self.max_length < 16:
             raise UserError(f"data.max_length={self.max_length}: must be at least 16")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"data.limit={self.limit}: must be at least 1, or null for all")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def main() -> None:
 @click.option(
     "--decoding", "decoding_name", default="default", show_default=True, help="`default` or a preset; see `npc-eval presets`."
 )
-@click.option("--batch-size", default=32, show_default=True)
+@click.option("--batch-size", default=128, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="For presets that sample.")
 @json_option
 def run(

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
+# Settings by which a model scales its logits (Cohere, Granite, HyperCLOVA X, Falcon-H1); TRL's head knows what each means.
+_SCALED = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 _ROWS = 384  # rows of logits held at once: 384 x 262,144 float32 is 400 MB
 
 
@@ -93,7 +95,8 @@ def use_completion_head(model: torch.nn.Module) -> bool:
         model: the causal LM, without a PEFT wrapper, that `add_fused_lm_head` has patched.
 
     Returns:
-        Whether the head was replaced: False on Triton devices and where the head itself is trained, which TRL's serves.
+        Whether the head was replaced: False on Triton devices, where the head itself is trained and where
+            the model scales its logits, all of which TRL's serves.
     """
     from trl.trainer.utils import _use_triton
 
@@ -102,6 +105,8 @@ def use_completion_head(model: torch.nn.Module) -> bool:
         return False
     if getattr(model.config.get_text_config(), "output_router_logits", False):  # type: ignore[union-attr, operator]
         return False  # mixture-of-experts models need TRL's own forward, with its load-balancing loss
+    if any(getattr(model.config.get_text_config(), name, None) not in (None, 1.0) for name in _SCALED):  # type: ignore[union-attr, operator]
+        return False  # models that scale their logits need TRL's own
     trl_forward = model.forward
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)  # type: ignore[union-attr, operator]
 

@@ -79,11 +79,12 @@ def load_base(folder: Path, dtype: torch.dtype) -> Any:
     Raises:
         UserError: unreadable, or of an architecture that transformers doesn't know.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"{folder}: transformers can't load it ({str(error).splitlines()[0]})") from error
 
 
@@ -156,6 +157,9 @@ def merged_copy(model: Any) -> Any:
     from peft import PeftModel
 
     copied = copy.deepcopy(model)
+    base = copied.get_base_model() if isinstance(copied, PeftModel) else copied
+    # TRL patches `forward` on the instance with a closure over the original, which the copy would go on calling.
+    base.__dict__.pop("forward", None)
     return copied.merge_and_unload() if isinstance(copied, PeftModel) else copied
 
 

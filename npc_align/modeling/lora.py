@@ -79,5 +79,6 @@ def _reaches(target: str, name: str) -> bool:
 def peft_names(model: torch.nn.Module, coverage: Coverage) -> list[str]:
     """`target_modules` for PEFT: short names where they mean exactly the resolved modules, else the full ones."""
     short = set(coverage.layers)
-    meant = [name for name in _linear_modules(model) if name.rsplit(".", 1)[-1] in short]
+    # PEFT matches a short name anywhere, so every module counts here, the head too.
+    meant = [name for name, _ in model.named_modules() if name.rsplit(".", 1)[-1] in short]
     return sorted(short) if meant == coverage.modules else coverage.modules

@@ -40,7 +40,7 @@ class PromptCodec:
         max_length: longest prompt + completion, in tokens.
 
     Raises:
-        UserError: the tokenizer has no token to stop at.
+        UserError: the tokenizer has no token to stop at, or no chat template for renderer `chat`.
     """
 
     def __init__(self, tokenizer: Any, renderer: str, max_length: int) -> None:
@@ -117,6 +117,10 @@ class PromptCodec:
 
 def _turn_end(tokenizer: Any) -> int | None:
     """The token with which the chat template ends an assistant's turn."""
+    if not tokenizer.chat_template:
+        raise UserError(
+            "renderer 'chat' needs a tokenizer with a chat template and this one has none; set data.renderer=user_assistant"
+        )
     marker = "가나다"
     messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": marker}]
     text = tokenizer.apply_chat_template(messages, tokenize=False)

@@ -78,8 +78,9 @@ class OptimSection:
 
     def __post_init__(self) -> None:
         _positive(
-            self, "optim", "epochs", "learning_rate", "batch_size", "eval_batch_size", "gradient_accumulation", "logging_steps"
-        )
+            self, "optim", "epochs", "learning_rate", "batch_size", "eval_batch_size", "gradient_accumulation", "logging_steps",
+            "eval_steps", "early_stopping_patience", "max_checkpoints",
+        )  # fmt: skip
         _fraction(self, "optim", "warmup_ratio")
 
 
@@ -105,10 +106,12 @@ class GateSection:
     prompts: int = 96
     """Validation prompts that are answered and checked; 0 shows the domain's probes only."""
     max_new_tokens: int = 64
-    batch_size: int = 32
+    batch_size: int = 128
 
     def __post_init__(self) -> None:
         _positive(self, "gate", "max_new_tokens", "batch_size")
+        if self.prompts < 0:
+            raise UserError(f"gate.prompts={self.prompts}: must be at least 0")
 
 
 def load_config(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
@@ -173,7 +176,10 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         node = node.setdefault(parent, {})
         if not isinstance(node, dict):
             raise UserError(f"override {override!r}: {parent} is no section")
-    node[leaf] = yaml.safe_load(text)
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"override {override!r}: not readable as YAML: {error}") from error
 
 
 def _coerce(value: Any, wanted: Any, where: str) -> Any:
@@ -184,7 +190,7 @@ def _coerce(value: Any, wanted: Any, where: str) -> Any:
         fitted = _fit(value, option)
         if fitted is not _MISFIT:
             return fitted
-    expected = " or ".join("null" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    expected = " or ".join("null" if o is type(None) else o.__name__ if type(o) is type else str(o) for o in options)
     raise UserError(f"{where}={value!r}: expected {expected}")
 
 
@@ -210,8 +216,9 @@ def _fit(value: Any, option: Any) -> Any:
 
 def _positive(section: Any, name: str, *fields: str) -> None:
     for field in fields:
-        if getattr(section, field) <= 0:
-            raise UserError(f"{name}.{field}={getattr(section, field)}: must be above 0")
+        value = getattr(section, field)
+        if value is not None and not value > 0:  # so put, NaN is refused too
+            raise UserError(f"{name}.{field}={value}: must be above 0")
 
 
 def _fraction(section: Any, name: str, *fields: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain
+from npc_align.errors import UserError
 from npc_align.modeling.generation import Decoding, Line, generate_lines
 from npc_align.modeling.load import merged_copy
 from npc_align.modeling.tokens import PromptCodec
@@ -27,6 +29,9 @@ class GreedyGate:
         prompts: attributes of the validation prompts that the violation rate is measured on.
         section: lengths and batch size.
         samples: folder that gets one JSONL file per checkpoint.
+
+    Raises:
+        UserError: neither prompts nor probes.
     """
 
     def __init__(
@@ -41,6 +46,10 @@ class GreedyGate:
         self.codec, self.renderer, self.domain = codec, renderer, domain
         self.asked: list[Attributes] = [*domain.probes, *prompts]
         self.section, self.samples = section, samples
+        if not self.asked:
+            raise UserError(
+                "gate.prompts=0 and the domain has no probes, so no checkpoint would show a line; raise gate.prompts or add probes"
+            )
 
     def measure(self, model: Any, step: int, *, write: bool, sharded: bool) -> dict[str, float]:
         """Metrics of the model's greedy lines, without prefix: violations (count), violation_rate, distinct_lines, unfinished.
@@ -94,5 +103,8 @@ def _summary(lines: Sequence[Line], kinds: Sequence[Sequence[str]]) -> dict[str,
 
 
 def selection_score(violations: float, loss: float) -> float:
-    """One number, lower is better, that orders by violations and breaks ties by held-out loss (loss/(1+loss) is below 1)."""
-    return violations + loss / (1 + loss)
+    """One number, lower is better, that orders by violations and breaks ties by held-out loss.
+
+    atan(loss)/pi grows with the loss and stays within half a violation, also where the loss is negative or infinite.
+    """
+    return violations + math.atan(loss) / math.pi

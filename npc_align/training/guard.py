@@ -25,7 +25,7 @@ class SpikeGuard:
 
         A norm that isn't finite is always a spike. Spikes don't enter the median.
         """
-        typical = median(self._recent) if len(self._recent) >= _WARMUP else math.inf
+        typical = median(self._recent) if len(self._recent) >= min(_WARMUP, self.section.window) else math.inf
         if math.isfinite(norm) and norm <= self.section.spike_factor * typical:
             self._recent.append(norm)
             self._in_a_row = 0

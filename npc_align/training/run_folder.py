@@ -107,8 +107,17 @@ class RunFolder:
         for name in ("adapter_config.json", "adapter_model.safetensors"):
             shutil.copy2(checkpoint / name, staging / name)
         identity.save(staging)
-        shutil.rmtree(self.adapter, ignore_errors=True)
-        staging.replace(self.adapter)
+        old = self.path / ".adapter.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self.adapter.exists():
+            self.adapter.replace(old)
+        try:
+            staging.replace(self.adapter)
+        except OSError:
+            if old.exists():
+                old.replace(self.adapter)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
     def finish(self, result: dict[str, Any]) -> None:
         write_text(self.path / "result.json", json.dumps(result, ensure_ascii=False, indent=2) + "\n")
@@ -123,19 +132,23 @@ def _readable(state: Path) -> bool:
 
 
 def check_adapter(folder: Path) -> None:
-    """Refuse an adapter without weights, with empty tensors, or that is still as initialised (every B zero).
+    """Refuse an adapter without readable weights, with empty tensors, or that is still as initialised (every B zero).
 
     Raises:
         UserError: saying which.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
         raise UserError(
             f"{folder}: no adapter_model.safetensors; with ZeRO-3, set stage3_gather_16bit_weights_on_model_save: true"
         )
-    with safe_open(str(file), framework="pt") as tensors:
+    try:
+        tensors = safe_open(str(file), framework="pt")
+    except SafetensorError as error:
+        raise UserError(f"{file}: damaged ({error}); remove this checkpoint and run the same command again") from error
+    with tensors:
         names = list(tensors.keys())
         if not names or any(0 in tensors.get_slice(name).get_shape() for name in names):
             raise UserError(f"{file}: holds empty tensors; with ZeRO-3, set stage3_gather_16bit_weights_on_model_save: true")

@@ -33,6 +33,7 @@ class GuardedTrainer:
     guard: SpikeGuard
     metrics_file: Path
     record_ids: list[str]
+    engine: dict[str, Any]
 
     def arm(self, gate: GreedyGate, guard: SpikeGuard, metrics_file: Path, record_ids: list[str]) -> None:
         """Give the trainer what it watches with.
@@ -45,10 +46,18 @@ class GuardedTrainer:
         """
         self.gate, self.guard, self.metrics_file, self.record_ids = gate, guard, metrics_file, record_ids
         self._step_records: list[int] = []
+        self.engine = {}  # stays empty where a resumed run has no step left to train
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         self._step_records += inputs.pop(RECORD_INDEX).tolist()
+        self.engine = self._describe_engine(model)
         return super().training_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+
+    def _describe_engine(self, model: Any) -> dict[str, Any]:
+        """What really trained: a launcher's flag can bypass DeepSpeed without a word."""
+        stage = getattr(model, "zero_optimization_stage", None)
+        world = self.accelerator.num_processes  # type: ignore[attr-defined]
+        return {"class": type(model).__name__, "zero_stage": stage() if callable(stage) else None, "world_size": world}
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         inputs.pop(RECORD_INDEX, None)
@@ -69,7 +78,9 @@ class GuardedTrainer:
 
     def _record_spike(self, step: int, norm: float, typical: float, records: list[str]) -> None:
         finite = norm if math.isfinite(norm) else str(norm)
-        row = {"event": "spike", "step": step, "grad_norm": finite, "median": typical, "records": records}
+        # Before there is a median it is infinite, which JSON can't say.
+        median = typical if math.isfinite(typical) else None
+        row = {"event": "spike", "step": step, "grad_norm": finite, "median": median, "records": records}
         with self.metrics_file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
         click.echo(f"gradient spike at step {step}: {norm:.1f} against a median of {typical:.1f}", err=True)
@@ -122,5 +133,5 @@ def publish_best(trainer: Any, folder: RunFolder, identity: Identity, metrics: d
     """Make the best checkpoint the run's `adapter/`, and the run finished."""
     best = Path(trainer.state.best_model_checkpoint)
     folder.publish(best, identity)
-    folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, **metrics})
+    folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, "engine": trainer.engine, **metrics})
     announce(f"best checkpoint {best.name} -> {folder.adapter}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GraniteConfig, GraniteForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from npc_align.modeling.completion_head import use_completion_head
@@ -94,6 +94,16 @@ def test_plain_forward_is_untouched() -> None:
     batch = _batch(500)
     torch.testing.assert_close(ours(**batch).loss, model(**batch).loss)
     torch.testing.assert_close(ours(**batch).logits, model(**batch).logits)
+
+
+def test_a_model_that_scales_its_logits_keeps_trls_own() -> None:
+    config = GraniteConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1,
+        logits_scaling=8.0,
+    )  # fmt: skip
+    model = GraniteForCausalLM(config).requires_grad_(False)
+    add_fused_lm_head(model, outputs=OUTPUTS)
+    assert not use_completion_head(model)
 
 
 def test_a_trained_head_keeps_trls_own() -> None:

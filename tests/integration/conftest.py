@@ -1,0 +1,120 @@
+"""Real command lines on the tiny model: each stage is run once a session, in order, and the tests look at what it left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+_LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
+
+SMALL_RUN = ("optim.epochs=2", "optim.batch_size=8", "lora.r=4", "lora.alpha=8", "gate.prompts=4", "gate.max_new_tokens=8")
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Runs the project's command lines in a work folder, offline."""
+
+    work: Path
+
+    def run(self, *command: str | Path, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if k not in _LAUNCHER}
+        environment |= {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(self.work / "hf"), **extra}
+        done = subprocess.run([str(c) for c in command], cwd=self.work, env=environment, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(map(str, command))}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}")
+        return done
+
+    def launch(self, script: str, *arguments: str | Path, config: Path | None = None, **extra: Any) -> subprocess.CompletedProcess[str]:
+        """`accelerate launch` as a user types it."""
+        config = config or ROOT / "configs/accelerate/cpu.yaml"
+        return self.run(BIN / "accelerate", "launch", "--config_file", config, ROOT / script, *arguments, **extra)
+
+    def tool(self, name: str, *arguments: str | Path, **extra: Any) -> subprocess.CompletedProcess[str]:
+        return self.run(BIN / name, *arguments, **extra)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    return Commands(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory, corpus_file: Path) -> Path:
+    """Ninety-six lines of the shipped corpus, sixteen of each personality."""
+    path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
+    path.write_text("".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:96]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sft_arguments(tiny_model: Path, small_corpus: Path) -> Sequence[str]:
+    return (*SMALL_RUN, f"model.path={tiny_model}", f"data.corpus={small_corpus}", "data.max_length=400", "optim.learning_rate=1e-2")
+
+
+@pytest.fixture(scope="session")
+def sft_run(commands: Commands, sft_arguments: Sequence[str]) -> Path:
+    commands.launch("sft/train.py", "output_dir=runs/sft", *sft_arguments)
+    return commands.work / "runs/sft"
+
+
+@pytest.fixture(scope="session")
+def preferences(commands: Commands, sft_run: Path, small_corpus: Path) -> Path:
+    """generate, check, pair and export, each by its own command."""
+    pref = Path("runs/pref")
+    candidates, checked, pairs, out = (pref / f"{name}.jsonl" for name in ("candidates", "checked", "pairs", "preferences"))
+    commands.tool(
+        "npc-pref", "generate", "--model", sft_run, "--output", candidates, "--corpus", small_corpus,
+        "--samples", "2", "--limit", "40", "--max-new-tokens", "12",
+    )  # fmt: skip
+    commands.tool("npc-pref", "check", "--input", candidates, "--output", checked)
+    commands.tool("npc-pref", "pair", "--candidates", checked, "--output", pairs, "--corpus", small_corpus)
+    commands.tool("npc-pref", "export", "--pairs", pairs, "--output", out)
+    return commands.work / out
+
+
+@pytest.fixture(scope="session")
+def dpo_arguments(sft_run: Path, preferences: Path, small_corpus: Path) -> Sequence[str]:
+    return (
+        f"model.adapter={sft_run}", f"data.pairs={preferences}", f"data.corpus={small_corpus}", "optim.learning_rate=1e-3",
+        "optim.eval_steps=2", "gate.prompts=4", "gate.max_new_tokens=8",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dpo_run(commands: Commands, dpo_arguments: Sequence[str]) -> Path:
+    commands.launch("dpo/train.py", "output_dir=runs/dpo", *dpo_arguments)
+    return commands.work / "runs/dpo"
+
+
+@pytest.fixture(scope="session")
+def two_process_zero2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped zero2.yaml with nothing changed but CPU use, precision and process count."""
+    config = yaml.safe_load((ROOT / "configs/accelerate/zero2.yaml").read_text(encoding="utf-8"))
+    config |= {"use_cpu": True, "mixed_precision": "no", "num_processes": 2}
+    path = tmp_path_factory.mktemp("accelerate") / "zero2-cpu.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+def adapter_tensors(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+Rerun = Callable[..., subprocess.CompletedProcess[str]]

@@ -1,0 +1,205 @@
+"""The whole pipeline through its real command lines, on a tiny randomly initialised model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from tests.integration.conftest import BIN, ROOT, Commands, adapter_tensors, metrics
+
+
+def test_sft_leaves_a_whole_run_folder(sft_run: Path) -> None:
+    for name in ("config.yaml", "manifest.json", "metrics.jsonl", "loss.png", "result.json", "adapter/npc_align.json"):
+        assert (sft_run / name).stat().st_size > 0, name
+    assert yaml.safe_load((sft_run / "config.yaml").read_text())["lora"]["r"] == 4
+    manifest = json.loads((sft_run / "manifest.json").read_text())
+    assert manifest["lora_layers"] == {"q_proj": 2, "k_proj": 2, "v_proj": 2, "o_proj": 2, "gate_proj": 2, "up_proj": 2, "down_proj": 2}
+    assert set(manifest["inputs"]) == {"corpus", "domain", "checks", "base"}
+    evaluations = [row for row in metrics(sft_run) if "eval_loss" in row]
+    assert len(evaluations) == 2, "held-out loss every epoch"
+    assert {"eval_violation_rate", "eval_selection"} <= set(evaluations[0])
+    samples = sorted((sft_run / "samples").glob("step-*.jsonl"))
+    assert len(samples) == 2
+    assert len(samples[0].read_text().splitlines()) == 6 + 4, "the domain's probes and four validation prompts"
+
+
+def test_sft_learns_and_changes_every_lora_tensor(sft_run: Path) -> None:
+    losses = [row["loss"] for row in metrics(sft_run) if "loss" in row]
+    assert losses[-1] < losses[0] - 1
+    tensors = adapter_tensors(sft_run / "adapter")
+    assert len(tensors) == 2 * 14
+    assert all(bool(t.any()) for name, t in tensors.items() if "lora_B" in name)
+
+
+def test_best_checkpoint_becomes_the_adapter(sft_run: Path) -> None:
+    best = json.loads((sft_run / "result.json").read_text())["best_checkpoint"]
+    losses = {row["step"]: row["eval_loss"] for row in metrics(sft_run) if "eval_loss" in row}
+    assert best == f"checkpoint-{min(losses, key=lambda s: losses[s])}"
+    best_tensors, published = adapter_tensors(sft_run / best), adapter_tensors(sft_run / "adapter")
+    assert all(torch.equal(best_tensors[k], published[k]) for k in published)
+
+
+def test_finished_run_is_reused(commands: Commands, sft_run: Path, sft_arguments: Sequence[str]) -> None:
+    before = (sft_run / "adapter/adapter_model.safetensors").stat().st_mtime_ns
+    done = commands.launch("sft/train.py", "output_dir=runs/sft", *sft_arguments)
+    assert "finished before" in done.stdout
+    assert (sft_run / "adapter/adapter_model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_config_in_the_same_folder_is_refused(commands: Commands, sft_run: Path, sft_arguments: Sequence[str]) -> None:
+    done = commands.launch("sft/train.py", "output_dir=runs/sft", *sft_arguments, "lora.r=8", check=False)
+    assert done.returncode != 0
+    assert "another config" in done.stderr
+
+
+def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Path, sft_arguments: Sequence[str]) -> None:
+    target = commands.work / "runs/killed"
+    command = [BIN / "python", ROOT / "sft/train.py", "output_dir=runs/killed", *sft_arguments]
+    environment = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(commands.work)}
+    process = subprocess.Popen([str(c) for c in command], cwd=commands.work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(target.glob("checkpoint-*/trainer_state.json")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (target / "result.json").exists(), "killed too late to show anything"
+    assert list(target.glob("checkpoint-*"))
+    done = commands.launch("sft/train.py", "output_dir=runs/killed", *sft_arguments)
+    assert "resuming from" in done.stdout
+    whole, resumed = (adapter_tensors(max(run.glob("checkpoint-*"), key=lambda p: int(p.name[11:]))) for run in (sft_run, target))
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+    steps = [row["step"] for row in metrics(target) if "eval_loss" in row]
+    assert steps == sorted(set(steps)), "no step is logged twice"
+
+
+def test_candidates_come_from_training_prompts_only(commands: Commands, preferences: Path, small_corpus: Path) -> None:
+    from npc_align.corpus import read_examples, split_examples
+    from npc_align.domain import load_domain
+
+    domain = load_domain("weapon_rental")
+    splits = split_examples(read_examples(small_corpus, domain), domain)
+    seen = {domain.combination(json.loads(row)["attributes"]) for row in (preferences.parent / "candidates.jsonl").read_text().splitlines()}
+    held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
+    assert len(seen) == 40
+    assert not seen & held_out
+
+
+def test_interrupted_sampling_goes_on_to_the_same_candidates(commands: Commands, preferences: Path, sft_run: Path, small_corpus: Path) -> None:
+    whole = (preferences.parent / "candidates.jsonl").read_text()
+    again = commands.work / "runs/again.jsonl"
+    shutil.copy(preferences.parent / "candidates.jsonl.plan", commands.work / "runs/again.jsonl.plan")
+    (commands.work / "runs/again.jsonl.part").write_text(whole[: len(whole) // 3])
+    commands.tool(
+        "npc-pref", "generate", "--model", sft_run, "--output", again, "--corpus", small_corpus,
+        "--samples", "2", "--limit", "40", "--max-new-tokens", "12",
+    )  # fmt: skip
+    assert again.read_text() == whole
+
+
+def test_preferences_are_trl_records(preferences: Path) -> None:
+    rows = [json.loads(row) for row in preferences.read_text().splitlines()]
+    assert rows
+    for row in rows:
+        assert {"prompt", "chosen", "rejected", "attributes", "group"} <= set(row)
+        assert row["chosen"] != row["rejected"]
+
+
+def test_dpo_starts_at_the_reference_and_continues_the_one_adapter(sft_run: Path, dpo_run: Path) -> None:
+    rows = metrics(dpo_run)
+    first = next(row for row in rows if "loss" in row)
+    assert first["rewards/margins"] == pytest.approx(0, abs=1e-5), "policy equals reference before the first update"
+    before, after = adapter_tensors(sft_run / "adapter"), adapter_tensors(max(dpo_run.glob("checkpoint-*"), key=lambda p: int(p.name[11:])))
+    assert set(before) == set(after), "the SFT adapter is continued, no second one is carried along"
+    assert all(not torch.equal(before[k], after[k]) for k in before)
+    manifest = json.loads((dpo_run / "manifest.json").read_text())
+    assert manifest["reference"]["hash"] == manifest["inputs"]["adapter"]
+
+
+def test_dpo_chooses_by_greedy_violations(dpo_run: Path) -> None:
+    scores = {row["step"]: row["eval_selection"] for row in metrics(dpo_run) if "eval_selection" in row and row["step"] > 0}
+    best = json.loads((dpo_run / "result.json").read_text())["best_checkpoint"]
+    assert best == f"checkpoint-{min(scores, key=lambda s: scores[s])}"
+
+
+def test_dpo_refuses_prompts_of_another_renderer(commands: Commands, dpo_arguments: Sequence[str], preferences: Path) -> None:
+    changed = commands.work / "changed.jsonl"
+    changed.write_text(preferences.read_text().replace("### User:", "### Human:"))
+    done = commands.launch("dpo/train.py", "output_dir=runs/refused", *dpo_arguments, f"data.pairs={changed}", check=False)
+    assert done.returncode != 0
+    assert "renderer" in done.stderr
+    assert "Traceback" not in done.stderr.split("accelerate")[0]
+
+
+def test_eval_run_reports_all_models(commands: Commands, tiny_model: Path, small_corpus: Path, sft_run: Path, dpo_run: Path) -> None:
+    arguments = ("--model", f"base={tiny_model}", "--model", f"sft={sft_run}", "--model", f"dpo={dpo_run}", "--corpus", small_corpus)
+    done = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
+    result = json.loads(done.stdout)
+    assert list(result["models"]) == ["base", "sft", "dpo"]
+    assert result["models"]["sft"]["held_out_loss"] < result["models"]["base"]["held_out_loss"]
+    assert set(result["differences"]) == {"sft - base", "dpo - sft"}
+    report = (commands.work / "runs/eval/report.md").read_text()
+    assert "| violation rate |" in report
+    assert "held-out loss" in report
+    again = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
+    assert json.loads(again.stdout) == result
+    assert "measured before" in again.stderr
+
+
+def test_merged_model_speaks_the_same_under_a_plain_generate(commands: Commands, sft_run: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from npc_align.domain import load_domain
+    from npc_align.modeling.generation import Decoding, generate_lines
+    from npc_align.modeling.load import load_for_generation
+    from npc_align.prompt import render
+
+    merged = commands.work / "merged"
+    commands.tool("npc-eval", "merge", sft_run, merged, "--dtype", "float32")
+    shipped = json.loads((merged / "generation_config.json").read_text())
+    assert set(shipped) - {"transformers_version", "_from_model_config"} == {"eos_token_id", "pad_token_id", "bos_token_id"}
+    loaded = load_for_generation(str(sft_run), torch.float32)
+    domain = load_domain("weapon_rental")
+    prompts = [render(probe, domain) for probe in domain.probes]
+    ours = [line.text for line in generate_lines(loaded.model, loaded.codec, prompts, Decoding(max_new_tokens=24), batch_size=2)]
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(merged), AutoTokenizer.from_pretrained(merged)
+    theirs = []
+    for prompt in prompts:
+        ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(prompt, add_special_tokens=False).input_ids]])
+        output: Any = model.generate(ids, max_new_tokens=24)
+        theirs.append(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True).strip())
+    assert theirs == ours
+
+
+def test_chat_answers_with_a_line(commands: Commands, sft_run: Path) -> None:
+    answers = "전사\n2\n\n5\n단골\n검\n최근\n대성공\n존칭형\n"
+    done = subprocess.run(
+        [str(BIN / "npc-chat"), "--model", str(sft_run)], input=answers, capture_output=True, text=True, cwd=commands.work, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "성격" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_zero2_on_two_processes_trains_both_stages(
+    commands: Commands, two_process_zero2: Path, sft_arguments: Sequence[str], dpo_arguments: Sequence[str], sft_run: Path
+) -> None:
+    sft = commands.launch("sft/train.py", "output_dir=runs/zero2-sft", *sft_arguments, "optim.epochs=1", config=two_process_zero2)
+    dpo = commands.launch("dpo/train.py", "output_dir=runs/zero2-dpo", *dpo_arguments, config=two_process_zero2)
+    for done, run in ((sft, "runs/zero2-sft"), (dpo, "runs/zero2-dpo")):
+        result = json.loads((commands.work / run / "result.json").read_text())
+        assert result["engine"] == {"class": "DeepSpeedEngine", "zero_stage": 2, "world_size": 2}, done.stdout
+        tensors = adapter_tensors(commands.work / run / "adapter")
+        assert len(tensors) == 28
+        assert all(t.numel() and bool(torch.isfinite(t).all()) for t in tensors.values())
+    trained, reference = adapter_tensors(commands.work / "runs/zero2-dpo/adapter"), adapter_tensors(sft_run / "adapter")
+    assert any(not torch.equal(trained[k], reference[k]) for k in trained)

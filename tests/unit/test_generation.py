@@ -1,0 +1,180 @@
+"""Default decoding and sampling on a tiny model, and the merged copy that generates during training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from trl.trainer.utils import add_fused_lm_head
+
+from npc_align.errors import UserError
+from npc_align.modeling.completion_head import use_completion_head
+from npc_align.modeling.generation import Decoding, Line, default_generation_config, generate_lines
+from npc_align.modeling.load import load_base, load_tokenizer, merged_copy
+from npc_align.modeling.tokens import PromptCodec
+
+PROMPTS = ["### User:\n" + "성격: 존칭형\n" * n + "\n### Assistant:\n" for n in (5, 1, 3, 2, 4)]
+SHIPPED = {"do_sample": True, "temperature": 2.0, "top_p": 0.5, "top_k": 3, "repetition_penalty": 5.0, "no_repeat_ngram_size": 1}
+SHORT = Decoding(max_new_tokens=8)
+
+
+@pytest.fixture
+def model(tiny_model: Path) -> Any:
+    return load_base(tiny_model, torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def codec(tiny_model: Path) -> PromptCodec:
+    return PromptCodec(load_tokenizer(tiny_model), "user_assistant", 512)
+
+
+def test_what_a_model_ships_does_not_reach_default_decoding(
+    tiny_model: Path, model: Any, codec: PromptCodec, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    (folder / "generation_config.json").write_text(json.dumps({**SHIPPED, "eos_token_id": 5, "max_new_tokens": 3}))
+    tuned = load_base(folder, torch.float32).eval()
+    shipped = tuned.generation_config
+    assert shipped.repetition_penalty == 5.0
+    plain = generate_lines(model, codec, PROMPTS, SHORT)
+    assert generate_lines(tuned, codec, PROMPTS, SHORT) == plain
+    assert generate_lines(tuned, codec, PROMPTS, SHORT) == plain
+    assert tuned.generation_config is shipped
+    assert generate_lines(model, codec, PROMPTS, Decoding("x", 8, {"repetition_penalty": 5.0})) != plain
+
+
+def test_the_default_config_holds_stops_pad_and_bos_only(codec: PromptCodec) -> None:
+    tokenizer = codec.tokenizer
+    given = default_generation_config(codec).to_diff_dict()
+    given.pop("transformers_version", None)
+    assert given == {
+        "eos_token_id": [tokenizer.eos_token_id], "pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id
+    }  # fmt: skip
+
+
+def test_the_models_own_config_comes_back_after_an_error(model: Any, codec: PromptCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = model.generation_config
+    monkeypatch.setattr(model, "generate", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        generate_lines(model, codec, PROMPTS, SHORT)
+    assert model.generation_config is shipped
+
+
+@torch.inference_mode()
+def _argmax_line(model: Any, codec: PromptCodec, prompt: str, new_tokens: int) -> str:
+    ids = codec.prompt_ids(prompt)
+    start = len(ids)
+    while len(ids) < start + new_tokens:
+        token = int(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].argmax())
+        if token == codec.stop_id:
+            break
+        ids = [*ids, token]
+    return codec.tokenizer.decode(ids[start:], skip_special_tokens=True).strip()
+
+
+def test_default_decoding_is_argmax(model: Any, codec: PromptCodec) -> None:
+    expected = [_argmax_line(model, codec, prompt, 8) for prompt in PROMPTS]
+    assert [line.text for line in generate_lines(model, codec, PROMPTS, SHORT)] == expected
+    assert len(set(expected)) > 1
+
+
+def test_order_is_kept_though_batches_are_sorted_by_length(model: Any, codec: PromptCodec) -> None:
+    done: list[int] = []
+    lines = generate_lines(model, codec, PROMPTS, SHORT, batch_size=2, progress=done.append)
+    assert lines == [generate_lines(model, codec, [prompt], SHORT)[0] for prompt in PROMPTS]
+    assert done == [2, 2, 1]
+    assert generate_lines(model, codec, []) == []
+
+
+def test_sampled_lines_are_reproducible_by_seed(model: Any, codec: PromptCodec) -> None:
+    decoding = Decoding("warm", 8, {"do_sample": True, "temperature": 1.0})
+    first, again, other = (generate_lines(model, codec, PROMPTS, decoding, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def _always(model: Any, token: int) -> Any:
+    """The model with a head that says `token` whatever comes before."""
+    head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size)
+    torch.nn.init.zeros_(head.weight)
+    head.bias.data = torch.nn.functional.one_hot(torch.tensor(token), model.config.vocab_size).float()
+    model.lm_head = head
+    return model
+
+
+def test_a_line_is_finished_only_where_the_model_stopped(model: Any, codec: PromptCodec) -> None:
+    (token,) = codec.tokenizer("a", add_special_tokens=False).input_ids
+    assert generate_lines(_always(model, token), codec, PROMPTS[:1], Decoding(max_new_tokens=3)) == [Line("aaa", False)]
+    assert generate_lines(_always(model, codec.stop_id), codec, PROMPTS[:1], Decoding(max_new_tokens=3)) == [Line("", True)]
+
+
+@pytest.mark.parametrize("key", ["temprature", "num_beams", "generation_config"])
+def test_an_unknown_decoding_key_is_refused(key: str) -> None:
+    with pytest.raises(UserError, match=rf"decoding hot: unknown key {key}; there are: do_sample, temperature"):
+        Decoding("hot", knobs={key: 1})
+
+
+def test_a_prompt_that_is_too_long_is_named(model: Any, codec: PromptCodec) -> None:
+    with pytest.raises(UserError, match="prompt 2"):
+        generate_lines(model, codec, [PROMPTS[0], "a b " * 600], SHORT)
+
+
+def _adapted(model: Any, patched: bool) -> Any:
+    """A PEFT model whose adapter matters, its base patched as the trainers patch it."""
+    if patched:
+        add_fused_lm_head(model, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
+    torch.manual_seed(3)
+    adapted = get_peft_model(model, LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, target_modules=["q_proj", "down_proj"]))
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    if patched:
+        assert use_completion_head(adapted.get_base_model())
+    return adapted.eval()
+
+
+@pytest.mark.parametrize("patched", [False, True])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_merged_copy_computes_the_same_by_itself(patched: bool, wrapped: bool, model: Any, codec: PromptCodec) -> None:
+    adapted = _adapted(model, patched)
+    original = adapted if wrapped else adapted.merge_and_unload()
+    ids = torch.tensor([codec.prompt_ids(PROMPTS[0])])
+    before = {name: tensor.clone() for name, tensor in original.state_dict().items()}
+    with torch.no_grad():
+        expected = original(input_ids=ids).logits
+        copied = merged_copy(original)
+        for parameter in original.parameters():
+            parameter.add_(1.0)  # a copy that still runs the original shows it
+        found = copied(input_ids=ids).logits
+        for parameter in original.parameters():
+            parameter.sub_(1.0)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not isinstance(copied, PeftModel)
+    assert not any("lora" in name for name, _ in copied.named_modules())
+    assert isinstance(original, PeftModel) == wrapped
+    assert original.state_dict().keys() == before.keys()
+    assert not {id(p) for p in copied.parameters()} & {id(p) for p in original.parameters()}
+
+
+def test_making_and_using_a_merged_copy_leaves_the_model_untouched(model: Any, codec: PromptCodec) -> None:
+    adapted = _adapted(model, patched=True)
+    before = {name: tensor.clone() for name, tensor in adapted.state_dict().items()}
+    forward, calls = adapted.get_base_model().forward, []
+    copied = merged_copy(adapted)
+    for module in adapted.modules():
+        module.register_forward_pre_hook(lambda *_: calls.append(1))
+    lines = generate_lines(copied, codec, PROMPTS, SHORT)
+    assert not calls
+    assert lines == generate_lines(adapted, codec, PROMPTS, SHORT)
+    after = adapted.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert adapted.get_base_model().forward == forward
+    labels = torch.tensor([codec.prompt_ids(PROMPTS[0])])
+    assert adapted(input_ids=labels, labels=labels, fused_lm_head=True).log_probs is not None

@@ -1,0 +1,95 @@
+"""The order of the house: imports point one way, the game is data, no file shadows a library."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from npc_align.domain import load_domain
+
+STAGES = ("sft", "dpo", "preference_data")
+HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield node.module or ""
+
+
+def _sources(root: Path, folder: str) -> list[Path]:
+    found = sorted((root / folder).rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("room", ["npc_align", *STAGES])
+def test_imports_point_one_way(room: str, root: Path) -> None:
+    foreign = {*STAGES} - {room}
+    wrong = [(str(file), name) for file in _sources(root, room) for name in _imports(file) if name.split(".")[0] in foreign]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", ["npc_align/korean", "npc_align/checks"])
+def test_language_and_checks_import_nothing_heavy(room: str, root: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "npc_align", "kiwipiepy"}
+    wrong = [(str(file), name) for file in _sources(root, room) for name in _imports(file) if name.split(".")[0] not in allowed]
+    assert not wrong
+
+
+def test_korean_knows_no_other_room(root: Path) -> None:
+    names = [name for file in _sources(root, "npc_align/korean") for name in _imports(file)]
+    assert all(name.startswith("npc_align.korean") for name in names if name.startswith("npc_align"))
+
+
+@pytest.mark.parametrize(
+    "modules", ["npc_align.checks, preference_data.cli", "npc_align.data_cli, npc_align.corpus", "sft.train, dpo.train"]
+)
+def test_commands_start_without_torch(modules: str, root: Path, clean_environment: dict[str, str]) -> None:
+    code = f"import sys, {modules}; print(*sorted({{m.split('.')[0] for m in sys.modules}} & set({HEAVY!r})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=clean_environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def _game_words() -> list[str]:
+    """Personalities, classes, and items with their aliases; single syllables are everyday words too."""
+    domain = load_domain("weapon_rental")
+    words = {
+        str(value) for role in ("personality", "class", "previous_item") for value in domain.by_key[domain.roles[role]].labels
+    }
+    words |= {alias for aliases in domain.items.values() for alias in aliases}
+    return sorted(word for word in words if len(word) > 1 and word != domain.no_item)
+
+
+@pytest.mark.parametrize("room", ["npc_align", *STAGES])
+def test_no_code_names_the_game(room: str, root: Path) -> None:
+    words = _game_words()
+    assert {"존칭형", "마법사", "단검"} <= set(words)
+    pattern = re.compile("|".join(map(re.escape, words)))
+    named = {
+        f"{file.relative_to(root)}:{number}: {pattern.findall(line)}"
+        for file in _sources(root, room)
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if pattern.search(line)
+    }
+    assert not named
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_no_file_shadows_a_library(stage: str, root: Path) -> None:
+    # `accelerate launch sft/train.py` makes sft/ the first entry of sys.path.
+    libraries = {*sys.stdlib_module_names, *metadata.packages_distributions()}
+    names = {path.stem for path in (root / stage).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert not (names - {"__init__"}) & libraries
