@@ -36,7 +36,7 @@ def main() -> None:
 @click.option("--model", required=True, type=click.Path(path_type=Path), help="Adapter folder, or run folder of sft/train.py.")
 @click.option("--output", required=True, type=_PATH, help="Candidates, JSONL.")
 @click.option("--corpus", type=_PATH, help="Corpus whose training prompts are sampled; default: the domain's own.")
-@domain_option
+@click.option("--domain", "domain_name", metavar="NAME|PATH", help="Default: the domain that the model was trained on.")
 @click.option("--samples", default=4, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True))
 @click.option("--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
@@ -44,7 +44,7 @@ def main() -> None:
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1))
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
-def generate(domain_name: str, **options: Any) -> None:
+def generate(domain_name: str | None, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch).
 
     Example: npc-pref generate --model runs/sft --output candidates.jsonl --samples 4

@@ -63,7 +63,7 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder}: no readable tokenizer ({str(error).splitlines()[0]})") from error
     if tokenizer.pad_token_id is None:
@@ -83,7 +83,7 @@ def load_base(folder: Path, dtype: torch.dtype) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"{folder}: transformers can't load it ({str(error).splitlines()[0]})") from error
 
