@@ -80,7 +80,7 @@ launch() { # stage, arguments
   fi
   accelerate="$(find_accelerate)"
 
-  command=("$accelerate" launch --config_file "$config")
+  command=("$accelerate" launch --quiet --config_file "$config")
   case "$name" in
     single_gpu) [[ -z "${CUDA_VISIBLE_DEVICES:-}" ]] || command+=(--gpu_ids "${CUDA_VISIBLE_DEVICES%%,*}") ;;
     ddp | zero2 | zero3) ((gpus == 0)) || command+=(--num_processes "$gpus") ;;

@@ -12,6 +12,7 @@ import click
 from npc_align.errors import UserError
 
 DEFAULT_DOMAIN = "weapon_rental"
+_DISK_FULL_SIGNS = ("No space left on device", "PytorchStreamWriter failed writing", "enforce fail at inline_container")
 INTERRUPTED = 130  # what a shell reports for a command stopped by Ctrl-C
 
 
@@ -34,11 +35,19 @@ def friendly_errors() -> Iterator[None]:
         raise click.exceptions.Exit(INTERRUPTED) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            what = error.filename or "output"
-            raise click.ClickException(f"disk full while writing {what}; make room and run the same command again") from error
+            raise _disk_full(error.filename or "output") from error
         if error.filename is None:
             raise  # a closed pipe, say, which click itself handles
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    except Exception as error:
+        # safetensors and torch report a full disk as errors of their own, by text only.
+        if any(sign in str(error) for sign in _DISK_FULL_SIGNS):
+            raise _disk_full("a checkpoint") from error
+        raise
+
+
+def _disk_full(what: str) -> click.ClickException:
+    return click.ClickException(f"disk full while writing {what}; make room and run the same command again, it goes on")
 
 
 class FriendlyGroup(click.Group):
