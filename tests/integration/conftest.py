@@ -30,12 +30,16 @@ class Commands:
     def run(self, *command: str | Path, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if k not in _LAUNCHER}
         environment |= {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "HF_DATASETS_CACHE": str(self.work / "hf"), **extra}
-        done = subprocess.run([str(c) for c in command], cwd=self.work, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(c) for c in command], cwd=self.work, env=environment, capture_output=True, text=True, check=False
+        )
         if check and done.returncode:
             pytest.fail(f"{' '.join(map(str, command))}\nexit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}")
         return done
 
-    def launch(self, script: str, *arguments: str | Path, config: Path | None = None, **extra: Any) -> subprocess.CompletedProcess[str]:
+    def launch(
+        self, script: str, *arguments: str | Path, config: Path | None = None, **extra: Any
+    ) -> subprocess.CompletedProcess[str]:
         """`accelerate launch` as a user types it."""
         config = config or ROOT / "configs/accelerate/cpu.yaml"
         return self.run(BIN / "accelerate", "launch", "--config_file", config, ROOT / script, *arguments, **extra)
@@ -59,7 +63,13 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory, corpus_file: Path) ->
 
 @pytest.fixture(scope="session")
 def sft_arguments(tiny_model: Path, small_corpus: Path) -> Sequence[str]:
-    return (*SMALL_RUN, f"model.path={tiny_model}", f"data.corpus={small_corpus}", "data.max_length=400", "optim.learning_rate=1e-2")
+    return (
+        *SMALL_RUN,
+        f"model.path={tiny_model}",
+        f"data.corpus={small_corpus}",
+        "data.max_length=400",
+        "optim.learning_rate=1e-2",
+    )
 
 
 @pytest.fixture(scope="session")

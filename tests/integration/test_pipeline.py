@@ -23,7 +23,15 @@ def test_sft_leaves_a_whole_run_folder(sft_run: Path) -> None:
         assert (sft_run / name).stat().st_size > 0, name
     assert yaml.safe_load((sft_run / "config.yaml").read_text())["lora"]["r"] == 4
     manifest = json.loads((sft_run / "manifest.json").read_text())
-    assert manifest["lora_layers"] == {"q_proj": 2, "k_proj": 2, "v_proj": 2, "o_proj": 2, "gate_proj": 2, "up_proj": 2, "down_proj": 2}
+    assert manifest["lora_layers"] == {
+        "q_proj": 2,
+        "k_proj": 2,
+        "v_proj": 2,
+        "o_proj": 2,
+        "gate_proj": 2,
+        "up_proj": 2,
+        "down_proj": 2,
+    }
     assert set(manifest["inputs"]) == {"corpus", "domain", "checks", "base"}
     evaluations = [row for row in metrics(sft_run) if "eval_loss" in row]
     assert len(evaluations) == 2, "held-out loss every epoch"
@@ -66,7 +74,9 @@ def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Pat
     target = commands.work / "runs/killed"
     command = [BIN / "python", ROOT / "sft/train.py", "output_dir=runs/killed", *sft_arguments]
     environment = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(commands.work)}
-    process = subprocess.Popen([str(c) for c in command], cwd=commands.work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [str(c) for c in command], cwd=commands.work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while not list(target.glob("checkpoint-*/trainer_state.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -88,13 +98,18 @@ def test_candidates_come_from_training_prompts_only(commands: Commands, preferen
 
     domain = load_domain("weapon_rental")
     splits = split_examples(read_examples(small_corpus, domain), domain)
-    seen = {domain.combination(json.loads(row)["attributes"]) for row in (preferences.parent / "candidates.jsonl").read_text().splitlines()}
+    seen = {
+        domain.combination(json.loads(row)["attributes"])
+        for row in (preferences.parent / "candidates.jsonl").read_text().splitlines()
+    }
     held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
     assert len(seen) == 40
     assert not seen & held_out
 
 
-def test_interrupted_sampling_goes_on_to_the_same_candidates(commands: Commands, preferences: Path, sft_run: Path, small_corpus: Path) -> None:
+def test_interrupted_sampling_goes_on_to_the_same_candidates(
+    commands: Commands, preferences: Path, sft_run: Path, small_corpus: Path
+) -> None:
     whole = (preferences.parent / "candidates.jsonl").read_text()
     again = commands.work / "runs/again.jsonl"
     shutil.copy(preferences.parent / "candidates.jsonl.plan", commands.work / "runs/again.jsonl.plan")
@@ -118,7 +133,10 @@ def test_dpo_starts_at_the_reference_and_continues_the_one_adapter(sft_run: Path
     rows = metrics(dpo_run)
     first = next(row for row in rows if "loss" in row)
     assert first["rewards/margins"] == pytest.approx(0, abs=1e-4), "policy equals reference before the first update"
-    before, after = adapter_tensors(sft_run / "adapter"), adapter_tensors(max(dpo_run.glob("checkpoint-*"), key=lambda p: int(p.name[11:])))
+    before, after = (
+        adapter_tensors(sft_run / "adapter"),
+        adapter_tensors(max(dpo_run.glob("checkpoint-*"), key=lambda p: int(p.name[11:]))),
+    )
     assert set(before) == set(after), "the SFT adapter is continued, no second one is carried along"
     assert all(not torch.equal(before[k], after[k]) for k in before)
     manifest = json.loads((dpo_run / "manifest.json").read_text())
@@ -140,8 +158,19 @@ def test_dpo_refuses_prompts_of_another_renderer(commands: Commands, dpo_argumen
     assert "Traceback" not in done.stderr.split("accelerate")[0]
 
 
-def test_eval_run_reports_all_models(commands: Commands, tiny_model: Path, small_corpus: Path, sft_run: Path, dpo_run: Path) -> None:
-    arguments = ("--model", f"base={tiny_model}", "--model", f"sft={sft_run}", "--model", f"dpo={dpo_run}", "--corpus", small_corpus)
+def test_eval_run_reports_all_models(
+    commands: Commands, tiny_model: Path, small_corpus: Path, sft_run: Path, dpo_run: Path
+) -> None:
+    arguments = (
+        "--model",
+        f"base={tiny_model}",
+        "--model",
+        f"sft={sft_run}",
+        "--model",
+        f"dpo={dpo_run}",
+        "--corpus",
+        small_corpus,
+    )
     done = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
     result = json.loads(done.stdout)
     assert list(result["models"]) == ["base", "sft", "dpo"]
@@ -183,7 +212,12 @@ def test_merged_model_speaks_the_same_under_a_plain_generate(commands: Commands,
 def test_chat_answers_with_a_line(commands: Commands, sft_run: Path) -> None:
     answers = "전사\n2\n\n5\n단골\n검\n최근\n대성공\n존칭형\n"
     done = subprocess.run(
-        [str(BIN / "npc-chat"), "--model", str(sft_run)], input=answers, capture_output=True, text=True, cwd=commands.work, check=False
+        [str(BIN / "npc-chat"), "--model", str(sft_run)],
+        input=answers,
+        capture_output=True,
+        text=True,
+        cwd=commands.work,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "성격" in done.stdout
