@@ -9,7 +9,7 @@ from peft import PeftModel
 from trl import DPOConfig
 
 from dpo.config import DPORunConfig
-from dpo.pairs import PreferencePair, read_pairs, split_by_group, tokenise_pairs
+from dpo.pairs import PreferencePair, kept_on_disk, read_pairs, split_by_group, tokenise_pairs
 from dpo.trainer import GreetingDPOTrainer, IndexedPreferenceCollator
 from npc_align.checks import rules_hash
 from npc_align.corpus import read_examples, split_examples
@@ -73,8 +73,8 @@ def train(run: DPORunConfig) -> None:
     trainer = GreetingDPOTrainer(
         model=policy,
         args=_arguments(run, device),
-        train_dataset=tokenise_pairs(training, codec),
-        eval_dataset=tokenise_pairs(held_out, codec),
+        train_dataset=kept_on_disk(tokenise_pairs(training, codec), folder.path / "pairs-train"),
+        eval_dataset=kept_on_disk(tokenise_pairs(held_out, codec), folder.path / "pairs-held-out"),
         processing_class=tokenizer,
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=callbacks(run.optim, folder),
