@@ -46,9 +46,8 @@ def default_generation_config(codec: PromptCodec) -> Any:
     """
     from transformers import GenerationConfig
 
-    stops = list(dict.fromkeys(i for i in (codec.stop_id, codec.tokenizer.eos_token_id) if i is not None))
     return GenerationConfig(
-        eos_token_id=stops, pad_token_id=codec.tokenizer.pad_token_id, bos_token_id=codec.tokenizer.bos_token_id
+        eos_token_id=codec.stop_ids, pad_token_id=codec.tokenizer.pad_token_id, bos_token_id=codec.tokenizer.bos_token_id
     )
 
 

@@ -163,11 +163,6 @@ def merged_copy(model: Any) -> Any:
     return copied.merge_and_unload() if isinstance(copied, PeftModel) else copied
 
 
-def stop_ids(loaded_codec: PromptCodec) -> list[int]:
-    """Every id that ends a line: the trained stop token first, then the tokenizer's EOS."""
-    return list(dict.fromkeys(i for i in (loaded_codec.stop_id, loaded_codec.tokenizer.eos_token_id) if i is not None))
-
-
 def read_identity(path: str) -> tuple[Path, Identity]:
     folder = adapter_folder(path)
     return folder, load_identity(folder)

@@ -54,6 +54,11 @@ class PromptCodec:
             )
         self.stop_id: int = stop_id
 
+    @property
+    def stop_ids(self) -> list[int]:
+        """Every id that ends a line: the trained stop token first, then the tokenizer's EOS."""
+        return list(dict.fromkeys(i for i in (self.stop_id, self.tokenizer.eos_token_id) if i is not None))
+
     def prompt_ids(self, prompt: str, name: str = "the prompt") -> list[int]:
         """Ids of a prompt alone, as inference feeds them: [prompt tokens].
 
