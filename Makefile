@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SMALL ?=
-SOURCES := npc_align sft dpo preference_data tests launch setup.py
 
 .PHONY: demo test lint clean
 .DELETE_ON_ERROR:

@@ -12,6 +12,8 @@ LOSSES = (
     "apo_down", "discopop",
 )  # fmt: skip
 
+_SMOOTHED = ("robust", "exo_pair", "aot", "aot_unpaired")
+
 
 @dataclass(frozen=True)
 class PolicySection:
@@ -34,7 +36,6 @@ class PairsSection:
     """Corpus whose validation prompts the gate answers; null: the one that ships with the domain."""
     held_out: float = 0.1
     """Share of the prompt groups whose pairs are held out for the DPO loss."""
-    split_seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.held_out < 1:
@@ -51,12 +52,19 @@ class LossSection:
     sft_weight: float = 1.0
     """Weight of the mean negative log-likelihood of the chosen lines, beside weight 1 of the preference loss."""
     label_smoothing: float = 0.0
+    """Share of pairs taken to be judged the wrong way round, for the losses that know it: robust, aot, exo_pair (which needs one)."""
 
     def __post_init__(self) -> None:
         if self.type not in LOSSES:
             raise UserError(f"loss.type={self.type!r}: allowed are {', '.join(LOSSES)}")
         if self.beta <= 0 or self.sft_weight < 0:
             raise UserError("loss.beta must be above 0 and loss.sft_weight at least 0")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise UserError(f"loss.label_smoothing={self.label_smoothing}: must be in [0, 0.5)")
+        if self.label_smoothing and self.type not in _SMOOTHED:
+            raise UserError(f"loss.label_smoothing has no effect on {self.type!r}; it works with {', '.join(_SMOOTHED)}")
+        if self.type == "exo_pair" and not self.label_smoothing:
+            raise UserError("loss.type=exo_pair needs loss.label_smoothing above 0; its paper uses 1e-3")
 
 
 @dataclass(frozen=True)

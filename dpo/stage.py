@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from peft import PeftModel
@@ -13,15 +12,17 @@ from dpo.pairs import PreferencePair, kept_on_disk, read_pairs, split_by_group, 
 from dpo.trainer import GreetingDPOTrainer, IndexedPreferenceCollator
 from npc_align.checks import rules_hash
 from npc_align.corpus import read_examples, split_examples
-from npc_align.domain import Attributes, Domain, shipped_file
+from npc_align.domain import Attributes, Domain, default_corpus
+from npc_align.errors import UserError
 from npc_align.modeling.device import Device, choose_device
-from npc_align.modeling.identity import domain_of, weights_hash
+from npc_align.modeling.identity import Identity, domain_of, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer, model_folder, read_identity
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.training.arguments import local_processes, shared_arguments
 from npc_align.training.gate import GreedyGate
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
+from npc_align.training.plots import read_metrics
 from npc_align.training.run_folder import RunFolder, file_hash
 from npc_align.training.trainer_mixin import callbacks, publish_best
 
@@ -46,16 +47,15 @@ def train(run: DPORunConfig) -> None:
     # Pairs
     pairs_file = Path(run.data.pairs)
     pairs = read_pairs(pairs_file, domain, identity.renderer, tokenizer)
-    training, held_out = split_by_group(pairs, run.data.held_out, run.data.split_seed)
+    training, held_out = split_by_group(pairs, run.data.held_out, run.seed)
     base_hash = weights_hash(base)
     if base_hash != identity.base_hash:
-        announce(
-            f"warning: the base model's weights are not those the adapter was trained on ({base_hash}, was {identity.base_hash})"
+        raise UserError(
+            f"{base}: its weights ({base_hash}) are not those that {adapter} was trained on ({identity.base_hash}); restore them"
         )
     inputs = {
         "pairs": file_hash(pairs_file),
         "domain": domain.content_hash,
-        "checks": rules_hash(domain),
         "base": base_hash,
         "adapter": file_hash(adapter / "adapter_model.safetensors"),
     }
@@ -70,25 +70,31 @@ def train(run: DPORunConfig) -> None:
     )
 
     # Trainer
+    checkpoint = folder.last_checkpoint()
     trainer = GreetingDPOTrainer(
         model=policy,
-        args=_arguments(run, device),
+        args=_arguments(run, device, new=checkpoint is None),
         train_dataset=kept_on_disk(tokenise_pairs(training, codec), folder.path / "pairs-train"),
         eval_dataset=kept_on_disk(tokenise_pairs(held_out, codec), folder.path / "pairs-held-out"),
         processing_class=tokenizer,
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
-        callbacks=callbacks(run.optim, folder),
+        callbacks=callbacks(run.optim, folder, identity),
     )
-    prompts = _validation_prompts(run, domain)[: run.gate.prompts]
+    prompts = _validation_prompts(run, identity, domain)
     gate = GreedyGate(codec, identity.renderer, domain, prompts, run.gate, folder.path / "samples")
     trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [pair.id for pair in training])
-    checkpoint = folder.last_checkpoint()
     if trainer.is_world_process_zero() and checkpoint is None:
         reference = {"adapter": str(adapter), "hash": inputs["adapter"]}
         folder.write_manifest(
             domain,
             inputs,
-            {"seed": run.seed, "device": str(device), "reference": reference, "pairs": _counts(training, held_out)},
+            {
+                "seed": run.seed,
+                "device": str(device),
+                "checks": rules_hash(domain),
+                "reference": reference,
+                "pairs": _counts(training, held_out),
+            },
         )
     if checkpoint:
         announce(f"resuming from {checkpoint}")
@@ -96,11 +102,12 @@ def train(run: DPORunConfig) -> None:
 
     # The best checkpoint becomes adapter/
     if trainer.is_world_process_zero():
-        publish_best(trainer, folder, replace(identity, base_hash=base_hash), result.metrics)
+        publish_best(trainer, folder, identity, result.metrics)
+        _compare_with_start(folder, trainer.args.metric_for_best_model)
     trainer.accelerator.wait_for_everyone()
 
 
-def _arguments(run: DPORunConfig, device: Device) -> DPOConfig:
+def _arguments(run: DPORunConfig, device: Device, *, new: bool) -> DPOConfig:
     metric = "eval_selection" if run.choose_by == "violations" else "eval_loss"
     with_sft = run.loss.sft_weight > 0
     return DPOConfig(
@@ -111,16 +118,24 @@ def _arguments(run: DPORunConfig, device: Device) -> DPOConfig:
         label_smoothing=run.loss.label_smoothing,
         precompute_ref_log_probs=True,
         max_length=None,  # PromptCodec has refused what is too long; nothing is ever cut
-        eval_on_start=True,  # what the SFT policy does is the mark that every checkpoint is held against
+        eval_on_start=new,  # what the SFT policy does is the mark that every checkpoint is held against
     )
 
 
-def _validation_prompts(run: DPORunConfig, domain: Domain) -> list[Attributes]:
-    corpus = Path(run.data.corpus) if run.data.corpus else shipped_file(domain.name, "corpus.jsonl")
-    return [
-        example.attributes
-        for example in split_examples(read_examples(corpus, domain), domain, seed=run.data.split_seed)["validation"]
-    ]
+def _compare_with_start(folder: RunFolder, metric: str) -> None:
+    """Say so when no checkpoint beat the policy that the run started from."""
+    scores = {row["step"]: row[metric] for row in read_metrics(folder.path / "metrics.jsonl") if metric in row}
+    later = [score for step, score in scores.items() if step > 0]
+    if 0 in scores and later and min(later) >= scores[0]:
+        announce(
+            f"warning: no checkpoint beat the SFT policy ({metric} {scores[0]:.3f}, best after {min(later):.3f}); "
+            "keep the SFT adapter, or try a gentler optim.learning_rate, more pairs or another loss.sft_weight"
+        )
+
+
+def _validation_prompts(run: DPORunConfig, identity: Identity, domain: Domain) -> list[Attributes]:
+    corpus = Path(run.data.corpus) if run.data.corpus else default_corpus(run.data.domain or identity.domain)
+    return [example.attributes for example in split_examples(read_examples(corpus, domain), domain)["validation"]]
 
 
 def _counts(training: list[PreferencePair], held_out: list[PreferencePair]) -> dict[str, int]:

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2) evaluate=()
+out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 320) evaluate=()
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 gate.prompts=6)
@@ -17,12 +17,12 @@ mkdir -p "$out/pref"
 step() { local name=$1; shift; python launch/step.py "$out/steps.jsonl" "$name" -- "$@"; }
 
 python -m npc_align.modeling.device
-step sft      accelerate launch --quiet --config_file configs/accelerate/cpu.yaml sft/train.py output_dir="$out/sft" "${sft[@]}"
+step sft      launch/sft.sh output_dir="$out/sft" "${sft[@]}"
 step generate npc-pref generate --model "$out/sft" --output "$out/pref/candidates.jsonl" "${generate[@]}"
 step check    npc-pref check --input "$out/pref/candidates.jsonl" --output "$out/pref/checked.jsonl"
 step pair     npc-pref pair --candidates "$out/pref/checked.jsonl" --output "$out/pref/pairs.jsonl"
 step export   npc-pref export --pairs "$out/pref/pairs.jsonl" --output "$out/pref/preferences.jsonl"
-step dpo      accelerate launch --quiet --config_file configs/accelerate/cpu.yaml dpo/train.py output_dir="$out/dpo" \
+step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
 step evaluate npc-eval run --output "$out/eval" --model base=embedded --model sft="$out/sft" --model dpo="$out/dpo" "${evaluate[@]}"
 

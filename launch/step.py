@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,10 +21,10 @@ def main() -> int:
         raise SystemExit(__doc__)
     print(f"\n$ {shlex.join(command)}", flush=True)
     started = time.monotonic()
-    try:
-        code = subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    process = subprocess.Popen(command)
+    # Ctrl-C reaches the command too: let it end in its own clean way, and wait for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    code = process.wait()
     minutes = (time.monotonic() - started) / 60
     # Linux counts ru_maxrss in KiB: the largest single process among the command and its children.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20

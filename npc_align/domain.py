@@ -18,17 +18,14 @@ from typing import Any
 
 import yaml
 
+from npc_align.domain_checks import check_domain, check_file
 from npc_align.errors import UserError
 
 Value = str | int
 Attributes = dict[str, Value]
 
-ROLES = ("personality", "class", "previous_item", "visit", "interval", "result")
 _SHIPPED = resources.files("npc_align") / "data"
-_SECTIONS = {
-    "name", "line_key", "attributes", "roles", "coherence", "no_item", "items", "not_items", "affinity", "visits",
-    "results", "tone", "length", "allowed_foreign", "banned_words", "cues", "probes", "convert_to", "inherit",
-}  # fmt: skip
+_INHERITED = ("no_item", "items", "not_items", "affinity", "tone", "length", "allowed_foreign", "banned_words", "cues")
 
 
 @dataclass(frozen=True)
@@ -226,33 +223,43 @@ def shipped_file(domain: str, name: str) -> Path:
     return Path(str(_SHIPPED / domain / name))
 
 
+def default_corpus(name_or_path: str) -> Path:
+    """The corpus that comes with a shipped domain.
+
+    Raises:
+        UserError: a studio's own domain (given by its path), or a shipped one without a corpus.
+    """
+    corpus = shipped_file(name_or_path, "corpus.jsonl")
+    if name_or_path in shipped_domains() and corpus.is_file():
+        return corpus
+    raise UserError(f"domain {name_or_path!r} brings no corpus of its own; give --corpus (commands) or data.corpus (configs)")
+
+
 @lru_cache(maxsize=16)
 def load_domain(name_or_path: str) -> Domain:
     """A shipped domain by name, or a studio's own by the path of its YAML file.
 
     Raises:
-        UserError: no such domain, unreadable YAML, an unknown section, or a role or coherence rule naming an unknown key.
+        UserError: no such domain, unreadable YAML, or a section that is unknown, of the wrong form, or names what there isn't.
     """
     text = _read_source(name_or_path)
+    raw = _parse(text, name_or_path)
+    parent = raw.pop("inherit", None)
+    digest = hashlib.sha256(text.encode())
+    if parent is not None:
+        inherited = _read_source(str(parent))
+        digest.update(inherited.encode())
+        raw = {**{k: v for k, v in _parse(inherited, str(parent)).items() if k in _INHERITED}, **raw}
+    return _build(raw, digest.hexdigest()[:16], name_or_path)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         raw = nfc(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise UserError(f"{name_or_path}: not readable as YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise UserError(f"{name_or_path}: a domain file is a mapping with name, line_key, attributes, …")
-    unknown = set(raw) - _SECTIONS
-    if unknown:
-        raise UserError(
-            f"{name_or_path}: unknown section {', '.join(sorted(unknown))}; there are: {', '.join(sorted(_SECTIONS))}"
-        )
-    parent = raw.pop("inherit", None)
-    digest = hashlib.sha256(text.encode())
-    if parent:
-        inherited = nfc(yaml.safe_load(_read_source(parent)))
-        digest.update(_read_source(parent).encode())
-        shared = {"no_item", "items", "not_items", "affinity", "tone", "length", "allowed_foreign", "banned_words", "cues"}
-        raw = {**{k: v for k, v in inherited.items() if k in shared}, **raw}
-    return _build(raw, digest.hexdigest()[:16], name_or_path)
+        raise UserError(f"{source}: not readable as YAML: {error}") from error
+    check_file(raw, source)
+    return dict(raw)
 
 
 def _read_source(name_or_path: str) -> str:
@@ -272,39 +279,25 @@ def _read_source(name_or_path: str) -> str:
 
 
 def _build(raw: dict[str, Any], content_hash: str, source: str) -> Domain:
-    for required in ("name", "line_key", "attributes"):
-        if required not in raw:
-            raise UserError(f"{source}: section {required!r} is missing")
-    attributes = tuple(_attribute(entry, source) for entry in raw["attributes"])
-    keys = {a.key for a in attributes}
-    roles = raw.get("roles", {})
-    for role, key in roles.items():
-        if role not in ROLES:
-            raise UserError(f"{source}: unknown role {role!r}; there are: {', '.join(ROLES)}")
-        if key not in keys:
-            raise UserError(f"{source}: role {role} names {key!r}, which is no attribute; there are: {', '.join(keys)}")
-    for group in raw.get("coherence", []):
-        for key in group:
-            if key not in keys:
-                raise UserError(f"{source}: coherence names {key!r}, which is no attribute; there are: {', '.join(keys)}")
+    check_domain(raw, source)
     domain = Domain(
         name=raw["name"],
         line_key=raw["line_key"],
-        attributes=attributes,
-        roles=roles,
+        attributes=tuple(map(_attribute, raw["attributes"])),
+        roles=raw.get("roles", {}),
         coherence=tuple(raw.get("coherence", [])),
         content_hash=content_hash,
         no_item=raw.get("no_item"),
         items=_tuples(raw.get("items", {})),
         not_items=tuple(raw.get("not_items", [])),
-        affinity=_tuples(raw.get("affinity", {})),
+        affinity={str(k): tuple(v) for k, v in raw.get("affinity", {}).items()},
         visits=_tuples(raw.get("visits", {})),
         results=_tuples(raw.get("results", {})),
         tone={
-            k: Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False))
+            str(k): Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False))
             for k, v in raw.get("tone", {}).items()
         },
-        length={k: Length(**v) for k, v in raw.get("length", {}).items()},
+        length={str(k): Length(**v) for k, v in raw.get("length", {}).items()},
         allowed_foreign=tuple(raw.get("allowed_foreign", [])),
         banned_words=tuple(raw.get("banned_words", [])),
         cues=_tuples(raw.get("cues", {})),
@@ -318,9 +311,7 @@ def _build(raw: dict[str, Any], content_hash: str, source: str) -> Domain:
     return domain
 
 
-def _attribute(entry: dict[str, Any], source: str) -> Attribute:
-    if not isinstance(entry, dict) or "key" not in entry or not entry.get("values"):
-        raise UserError(f"{source}: an attribute needs a key and values, not {entry!r}")
+def _attribute(entry: dict[str, Any]) -> Attribute:
     values = entry["values"]
     labels = dict(values) if isinstance(values, dict) else {value: str(value) for value in values}
     return Attribute(entry["key"], entry.get("prompt_key", entry["key"]), labels)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from npc_align.cli import FriendlyGroup, domain_option, json_option
-from npc_align.domain import load_domain, shipped_file
+from npc_align.domain import default_corpus, load_domain
 from npc_align.errors import UserError
 
 # Everything else is imported inside the commands: checking loads a morphological analyser, generating a model.
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
+_ROOM = Path("runs/pref")
+
+
+def _file_option(flag: str, name: str, default: str, text: str) -> Callable[..., Any]:
+    """An option for a file of the way from candidates to preferences, which by default lies in runs/pref."""
+    return click.option(flag, name, default=_ROOM / default, show_default=True, type=_PATH, help=text)
 
 
 @click.group(cls=FriendlyGroup)
@@ -25,19 +31,21 @@ def main() -> None:
     """Preference pairs for DPO: generate, check, pair, export.
 
     \b
-    npc-pref generate --model runs/sft --output candidates.jsonl
-    npc-pref check --input candidates.jsonl --output checked.jsonl
-    npc-pref pair --candidates checked.jsonl --output pairs.jsonl
-    npc-pref export --pairs pairs.jsonl --output preferences.jsonl
+    npc-pref generate --model runs/sft --output runs/pref/candidates.jsonl
+    npc-pref check --input runs/pref/candidates.jsonl --output runs/pref/checked.jsonl
+    npc-pref pair --candidates runs/pref/checked.jsonl --output runs/pref/pairs.jsonl
+    npc-pref export --pairs runs/pref/pairs.jsonl --output runs/pref/preferences.jsonl
+
+    These paths are the defaults, so the four commands run without arguments, too.
     """
 
 
 @main.command()
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="Adapter folder, or run folder of sft/train.py.")
-@click.option("--output", required=True, type=_PATH, help="Candidates, JSONL.")
+@click.option("--model", default="runs/sft", show_default=True, help="Run folder of sft/train.py, adapter or merged model.")
+@_file_option("--output", "output", "candidates.jsonl", "Candidates, JSONL.")
 @click.option("--corpus", type=_PATH, help="Corpus whose training prompts are sampled; default: the domain's own.")
 @click.option("--domain", "domain_name", metavar="NAME|PATH", help="Default: the domain that the model was trained on.")
-@click.option("--samples", default=4, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
+@click.option("--samples", default=2, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True))
 @click.option("--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
 @click.option("--seed", default=0, show_default=True)
@@ -47,7 +55,7 @@ def main() -> None:
 def generate(domain_name: str | None, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch).
 
-    Example: npc-pref generate --model runs/sft --output candidates.jsonl --samples 4
+    Example: npc-pref generate --model runs/sft --output runs/pref/candidates.jsonl --samples 4
     """
     from preference_data.generate import run
 
@@ -55,14 +63,14 @@ def generate(domain_name: str | None, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--input", "source", required=True, type=_PATH, help="Candidates, or a corpus, JSONL.")
-@click.option("--output", required=True, type=_PATH, help="The same rows with their violations, JSONL.")
+@_file_option("--input", "source", "candidates.jsonl", "Candidates, or a corpus, JSONL.")
+@_file_option("--output", "output", "checked.jsonl", "The same rows with their violations, JSONL.")
 @domain_option
 @click.option("--strict", is_flag=True, help="Exit 1 when any line breaks a rule.")
 def check(source: Path, output: Path, domain_name: str, strict: bool) -> None:
     """Add to every row what is wrong with its line.
 
-    Example: npc-pref check --input candidates.jsonl --output checked.jsonl
+    Example: npc-pref check --input runs/pref/candidates.jsonl --output runs/pref/checked.jsonl
     """
     from npc_align.corpus import write_jsonl
     from preference_data.candidates import check_rows
@@ -79,8 +87,8 @@ def check(source: Path, output: Path, domain_name: str, strict: bool) -> None:
 
 
 @main.command()
-@click.option("--candidates", required=True, type=_PATH, help="Checked candidates, JSONL.")
-@click.option("--output", required=True, type=_PATH, help="Pairs, JSONL.")
+@_file_option("--candidates", "candidates", "checked.jsonl", "Checked candidates, JSONL.")
+@_file_option("--output", "output", "pairs.jsonl", "Pairs, JSONL.")
 @click.option("--corpus", type=_PATH, help="Corpus with the good lines; default: the domain's own.")
 @domain_option
 @click.option("--seed", default=0, show_default=True)
@@ -101,14 +109,14 @@ def pair(
 ) -> None:
     """Pair each bad line with the corpus line of the same attributes, balanced over kinds and personalities.
 
-    Example: npc-pref pair --candidates checked.jsonl --output pairs.jsonl
+    Example: npc-pref pair --candidates runs/pref/checked.jsonl --output runs/pref/pairs.jsonl
     """
     from npc_align.corpus import read_examples, write_jsonl
     from preference_data.pairs import build_pairs
 
     domain = load_domain(domain_name)
     rows = _read(candidates, "npc-pref check")
-    examples = read_examples(corpus or shipped_file(domain_name, "corpus.jsonl"), domain)
+    examples = read_examples(corpus or default_corpus(domain_name), domain)
     pairs, report = build_pairs(
         rows,
         examples,
@@ -123,13 +131,13 @@ def pair(
 
 
 @main.command()
-@click.option("--pairs", required=True, type=_PATH, help="Pairs, JSONL.")
-@click.option("--output", required=True, type=_PATH, help="TRL's prompt/chosen/rejected rows, JSONL; a manifest goes beside it.")
+@_file_option("--pairs", "pairs", "pairs.jsonl", "Pairs, JSONL.")
+@_file_option("--output", "output", "preferences.jsonl", "TRL's prompt/chosen/rejected rows, JSONL; a manifest goes beside it.")
 @domain_option
 def export(pairs: Path, output: Path, domain_name: str) -> None:
     """Write the file that dpo/train.py reads, and its manifest.
 
-    Example: npc-pref export --pairs pairs.jsonl --output preferences.jsonl
+    Example: npc-pref export --pairs runs/pref/pairs.jsonl --output runs/pref/preferences.jsonl
     """
     from preference_data.export import export as write
 

@@ -41,9 +41,10 @@ def export(source: Path, output: Path, domain: Domain) -> Row:
     The manifest is written last: a file without one, or with another hash than its manifest says, isn't whole.
 
     Raises:
-        UserError: rows that are no pairs, or nothing that can be exported.
+        UserError: rows that are no pairs, pairs of another domain, or nothing that can be exported.
     """
     pairs = [pair_of(row, number) for number, row in read_jsonl(source)]
+    _check_domain(pairs, domain)
     manifest_path = output.with_name(output.name + ".manifest.json")
     rows = export_rows(pairs)
     manifest_path.unlink(missing_ok=True)
@@ -52,6 +53,17 @@ def export(source: Path, output: Path, domain: Domain) -> Row:
     # One JSON object is one line of JSONL, so the same writer will do.
     write_jsonl(manifest_path, [manifest])
     return manifest
+
+
+def _check_domain(pairs: Iterable[Pair], domain: Domain) -> None:
+    """The manifest names one domain, so every pair that says which it was sampled for must say that one."""
+    for number, pair in enumerate(pairs, start=1):
+        if pair.domain is not None and pair.domain["hash"] != domain.content_hash:
+            raise UserError(
+                f"pair {number} was sampled for domain {pair.domain['name']!r} (hash {pair.domain['hash']}), not for {domain.name!r} "
+                f"(hash {domain.content_hash}); give its domain with --domain, or, if the domain file has changed since, "
+                "generate, check and pair again"
+            )
 
 
 def _manifest(source: Path, output: Path, pairs: Sequence[Pair], domain: Domain) -> Row:

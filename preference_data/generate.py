@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from npc_align.corpus import Example, group_ids, read_examples, split_examples
-from npc_align.domain import Domain, load_domain, shipped_file
+from npc_align.domain import Domain, default_corpus, load_domain, shipped_domains
 from npc_align.errors import UserError
 from npc_align.training.launch import quiet_libraries
 
@@ -68,10 +68,10 @@ def run(
     sampling = Sampling(samples, temperature, top_p, seed, max_new_tokens)
     device = choose_device()
     loaded = load_for_generation(model, device.dtype, device.name, domain=domain)
-    world = load_domain(domain) if domain else loaded.domain
-    source = Path(corpus) if corpus else shipped_file(world.name, "corpus.jsonl")
+    world = loaded.domain
+    source = corpus or _own_corpus(domain, world)
     prompts = _training_prompts(read_examples(source, world), world)[:limit]
-    plan = _plan(loaded.name, source, sampling, len(prompts))
+    plan = _plan(loaded.name, world, source, sampling, batch_size, len(prompts))
     part, total = output.with_name(output.name + ".part"), len(prompts) * samples
     if _already_whole(output, plan):
         click.echo(f"{output}: sampled before, {total} candidates", err=True)
@@ -103,14 +103,29 @@ def _training_prompts(examples: Sequence[Example], domain: Domain) -> list[tuple
     return [(e, groups[e.id]) for e in sorted(unique.values(), key=lambda e: e.id)]
 
 
-def _plan(model: str, corpus: Path, sampling: Sampling, prompts: int) -> str:
-    from npc_align.modeling.load import ADAPTER_CONFIG
+def _own_corpus(asked: str | None, world: Domain) -> Path:
+    """The corpus of the domain that was asked for, else of the model's own. That may be a path, or changed since."""
+    shipped = world.name in shipped_domains() and load_domain(world.name).content_hash == world.content_hash
+    if asked is None and not shipped:
+        raise UserError(f"domain {world.name!r}, the model's own, brings no corpus of its own; give --corpus")
+    return default_corpus(asked or world.name)
 
-    weights = Path(model) / "adapter_model.safetensors" if (Path(model) / ADAPTER_CONFIG).is_file() else None
-    parts = [model, str(sampling), str(prompts), hashlib.sha256(corpus.read_bytes()).hexdigest()]
-    if weights is not None:
-        parts.append(hashlib.sha256(weights.read_bytes()).hexdigest())
+
+def _plan(model: str, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
+    """A hash of all that decides which lines are sampled; the batch size does, since a batch draws from one generator."""
+    corpus_hash = hashlib.sha256(corpus.read_bytes()).hexdigest()
+    parts = [model, _weights(model), world.content_hash, corpus_hash, str(sampling), str(batch_size), str(prompts)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _weights(model: str) -> str:
+    """What tells one state of a model from another: an adapter's bytes; of whole models, which are large, the files' stamps."""
+    from npc_align.modeling.load import ADAPTER_CONFIG, model_folder
+
+    if (Path(model) / ADAPTER_CONFIG).is_file():
+        return hashlib.sha256((Path(model) / "adapter_model.safetensors").read_bytes()).hexdigest()
+    files = [(file.name, file.stat()) for file in sorted(model_folder(model).glob("*.safetensors"))]
+    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
 
 
 def _already_whole(output: Path, plan: str) -> bool:
@@ -119,7 +134,7 @@ def _already_whole(output: Path, plan: str) -> bool:
     begun = output.is_file() or output.with_name(output.name + ".part").is_file()
     if begun and (not stamp.is_file() or stamp.read_text(encoding="utf-8").strip() != plan):
         raise UserError(
-            f"{output}: begun with another model, corpus or sampling; remove it and {output.name}.part, or choose another --output"
+            f"{output}: begun with another model, domain, corpus, sampling or batch size; remove it and {output.name}.part, or choose another --output"
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(plan + "\n", encoding="utf-8")
@@ -169,5 +184,6 @@ def _sample(
             "line": line.text,
             "finished": line.finished,
             "group": group,
+            "domain": {"name": loaded.domain.name, "hash": loaded.domain.content_hash},
             "origin": origin,
         }

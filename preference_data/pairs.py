@@ -10,7 +10,7 @@ import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from npc_align.checks import check_line
@@ -29,7 +29,10 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Pair:
-    """A preference record: two lines for one prompt, why the second is the worse, and where both came from."""
+    """A preference record: two lines for one prompt, why the second is the worse, and where both came from.
+
+    `domain` is the name and hash of the domain that the candidates were sampled for, None where they don't say.
+    """
 
     prompt: str
     chosen: str
@@ -40,27 +43,38 @@ class Pair:
     rejected_origin: Mapping[str, Any]
     group: str
     judge: str = "auto"
+    domain: Mapping[str, str] | None = None
 
     @property
     def corrupted(self) -> bool:
         return self.rejected_origin["kind"] == "corrupted"
 
     def to_row(self) -> Row:
-        return {**asdict(self), "reasons": list(self.reasons)}
+        row = {**asdict(self), "reasons": list(self.reasons)}
+        if self.domain is None:
+            del row["domain"]
+        return row
 
 
 def pair_of(row: Mapping[str, Any], number: int) -> Pair:
     """The pair that stands in a row of a pairs file.
 
     Raises:
-        UserError: a field is missing.
+        UserError: a field is missing, or its domain has no name and hash.
     """
-    fields = list(Pair.__dataclass_fields__)
-    missing = [name for name in fields if name not in row]
+    missing = [f.name for f in fields(Pair) if f.name not in row and f.name != "domain"]
     if missing:
         raise UserError(f"row {number} is no pair: {', '.join(missing)} missing; make pairs with: npc-pref pair")
-    known = {name: row[name] for name in fields}
+    known = {f.name: row[f.name] for f in fields(Pair) if f.name in row}
+    _domain_of(row, f"row {number}")
     return Pair(**{**known, "reasons": tuple(row["reasons"])})
+
+
+def _domain_of(row: Mapping[str, Any], where: str) -> Mapping[str, str] | None:
+    domain = row.get("domain")
+    if domain is not None and not (isinstance(domain, Mapping) and {"name", "hash"} <= set(domain)):
+        raise UserError(f"{where}: 'domain' must have a name and a hash, not {domain!r}")
+    return domain
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class _Prompt:
     personality: str
     good: tuple[Example, ...]
     rows: tuple[Row, ...]
+    domain: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +186,7 @@ def _prompts(candidates: Sequence[Row], examples: Sequence[Example], domain: Dom
     for number, row in enumerate(candidates, start=1):
         if not isinstance(row.get("violations"), list) or "prompt" not in row:
             raise UserError(f"candidate {number} has no violations or no prompt; run: npc-pref check")
+        _domain_of(row, f"candidate {number}")
         attributes, _ = read_row(row, number, domain)
         rows[domain.combination(attributes)].append(row)
     good: dict[str, list[Example]] = defaultdict(list)
@@ -182,13 +198,16 @@ def _prompts(candidates: Sequence[Row], examples: Sequence[Example], domain: Dom
         clean = tuple(e for e in good[combination] if not check_line(e.line, e.attributes, domain))
         if len({row["prompt"] for row in own}) > 1:
             raise UserError(f"candidates for {combination} have different prompts; generate them all with one model")
+        if any(row.get("domain") != own[0].get("domain") for row in own):
+            raise UserError(f"candidates for {combination} come from different domains; generate them all with one domain")
         if not clean:
             reason = "only bad corpus lines" if good[combination] else "not in the train split"
             dropped[reason] += len(own)
             continue
         attributes = clean[0].attributes
         personality = str(domain.role(attributes, "personality"))
-        prompts.append(_Prompt(own[0]["prompt"], groups[clean[0].id], attributes, personality, clean, tuple(own)))
+        group, sampled_for = groups[clean[0].id], own[0].get("domain")
+        prompts.append(_Prompt(own[0]["prompt"], group, attributes, personality, clean, tuple(own), sampled_for))
     return prompts
 
 
@@ -230,7 +249,17 @@ def _possible(prompt: _Prompt, limits: _Limits, dropped: Counter[str]) -> Iterat
 
 def _pair(prompt: _Prompt, chosen: Example, rejected: str, kinds: Sequence[str], origin: Mapping[str, Any]) -> Pair:
     chosen_origin = {"kind": "corpus", "id": chosen.id}
-    return Pair(prompt.text, chosen.line, rejected, chosen.attributes, tuple(kinds), chosen_origin, origin, prompt.group)
+    return Pair(
+        prompt.text,
+        chosen.line,
+        rejected,
+        chosen.attributes,
+        tuple(kinds),
+        chosen_origin,
+        origin,
+        prompt.group,
+        domain=prompt.domain,
+    )
 
 
 # --- Bad lines that were made

@@ -20,8 +20,6 @@ class SFTDataSection:
     """`user_assistant` (### User / ### Assistant) or `chat` (the model's own chat template)."""
     max_length: int = 256
     """Longest prompt + line in tokens; a longer one is an error, never cut."""
-    split_seed: int = 0
-    """Seed of the train / validation / test split."""
     limit: int | None = None
     """Train on the first so many examples only; null: all."""
 

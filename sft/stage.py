@@ -10,10 +10,10 @@ from trl import SFTConfig
 
 from npc_align.checks import rules_hash
 from npc_align.corpus import Example, read_examples, split_examples
-from npc_align.domain import Domain, load_domain, shipped_file
+from npc_align.domain import Domain, default_corpus, load_domain
 from npc_align.modeling.completion_head import use_completion_head
 from npc_align.modeling.device import Device, choose_device
-from npc_align.modeling.identity import Identity, weights_hash
+from npc_align.modeling.identity import Identity, lasting_name, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer, model_folder
 from npc_align.modeling.lora import Coverage, peft_names, resolve_targets
 from npc_align.modeling.tokens import PromptCodec
@@ -28,15 +28,15 @@ from sft.config import SFTRunConfig
 from sft.trainer import GreetingSFTTrainer, IndexedCollator, tokenise
 
 
-def corpus_path(run: SFTRunConfig, domain: Domain) -> Path:
-    return Path(run.data.corpus) if run.data.corpus else shipped_file(domain.name, "corpus.jsonl")
+def corpus_path(run: SFTRunConfig) -> Path:
+    return Path(run.data.corpus) if run.data.corpus else default_corpus(run.data.domain)
 
 
 def preview_examples(run: SFTRunConfig, count: int = 3) -> None:
     """Print the first examples token by token."""
     domain = load_domain(run.data.domain)
     codec = PromptCodec(load_tokenizer(model_folder(run.model.path)), run.data.renderer, run.data.max_length)
-    for example in read_examples(corpus_path(run, domain), domain)[:count]:
+    for example in read_examples(corpus_path(run), domain)[:count]:
         prompt = render(example.attributes, domain, run.data.renderer, codec.tokenizer)
         announce(f"{example.id}\n{codec.preview(codec.encode(prompt, example.line, example.id))}\n")
 
@@ -51,8 +51,8 @@ def train(run: SFTRunConfig) -> None:
 
     # Data
     domain = load_domain(run.data.domain)
-    corpus = corpus_path(run, domain)
-    splits = split_examples(read_examples(corpus, domain), domain, seed=run.data.split_seed)
+    corpus = corpus_path(run)
+    splits = split_examples(read_examples(corpus, domain), domain)
     examples, held_out = splits["train"][: run.data.limit], splits["validation"]
 
     # Model
@@ -65,7 +65,6 @@ def train(run: SFTRunConfig) -> None:
     inputs = {
         "corpus": file_hash(corpus),
         "domain": domain.content_hash,
-        "checks": rules_hash(domain),
         "base": weights_hash(base),
     }
     if folder.finished:
@@ -82,6 +81,7 @@ def train(run: SFTRunConfig) -> None:
     coverage = resolve_targets(model, run.lora.targets)
     folder.open(run, inputs)
     _announce(device, coverage, examples, held_out, folder)
+    identity = _identity(run, domain, codec, inputs["base"])
 
     # Trainer
     trainer = GreetingSFTTrainer(
@@ -92,22 +92,25 @@ def train(run: SFTRunConfig) -> None:
         processing_class=tokenizer,
         data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id),
         peft_config=_lora(run, model, coverage),
-        callbacks=callbacks(run.optim, folder),
+        callbacks=callbacks(run.optim, folder, identity),
     )
     use_completion_head(trainer.accelerator.unwrap_model(trainer.model).get_base_model())
-    prompts = [example.attributes for example in held_out][: run.gate.prompts]
+    prompts = [example.attributes for example in held_out]
     gate = GreedyGate(codec, run.data.renderer, domain, prompts, run.gate, folder.path / "samples")
     trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [example.id for example in examples])
     checkpoint = folder.last_checkpoint()
     if trainer.is_world_process_zero() and checkpoint is None:
-        folder.write_manifest(domain, inputs, {"seed": run.seed, "device": str(device), "lora_layers": coverage.layers})
+        folder.write_manifest(
+            domain,
+            inputs,
+            {"seed": run.seed, "device": str(device), "checks": rules_hash(domain), "lora_layers": coverage.layers},
+        )
     if checkpoint:
         announce(f"resuming from {checkpoint}")
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     # The best checkpoint becomes adapter/
     if trainer.is_world_process_zero():
-        identity = _identity(run, domain, codec, inputs["base"])
         publish_best(trainer, folder, identity, result.metrics)
     trainer.accelerator.wait_for_everyone()
 
@@ -126,8 +129,8 @@ def _identity(run: SFTRunConfig, domain: Domain, codec: PromptCodec, base_hash: 
     return Identity(
         renderer=run.data.renderer,
         prompt_hash=fingerprint(domain, run.data.renderer, codec.tokenizer),
-        domain=run.data.domain,
-        base=run.model.path,
+        domain=lasting_name(run.data.domain),
+        base=lasting_name(run.model.path),
         base_hash=base_hash,
         stop_id=codec.stop_id,
         max_length=run.data.max_length,

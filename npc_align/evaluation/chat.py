@@ -17,7 +17,7 @@ from npc_align.training.launch import quiet_libraries
 )
 @click.option("--seed", default=None, type=int, help="For presets that sample.")
 def main(model: str, domain_name: str | None, decoding_name: str, seed: int | None) -> None:
-    """Ask for attributes and answer with a line, until an empty personality or Ctrl-D ends it.
+    """Ask for attributes and answer with a line, until Ctrl-D ends it.
 
     \b
     Example:

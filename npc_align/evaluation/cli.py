@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from npc_align.cli import FriendlyGroup, domain_option, json_option
+from npc_align.cli import FriendlyGroup, json_option
 from npc_align.training.launch import quiet_libraries
 
 
@@ -29,12 +29,13 @@ def main() -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("runs/eval"), show_default=True, help="Folder of the report."
 )
-@domain_option
+@click.option(
+    "--domain", "domain_name", default=None, metavar="NAME|PATH", help="Default: the domain that the models were trained on."
+)
 @click.option(
     "--corpus", type=click.Path(path_type=Path), default=None, help="Corpus with the reference lines; default: the domain's own."
 )
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
-@click.option("--split-seed", default=0, show_default=True, help="Seed of the split, as in the training config.")
 @click.option(
     "--prompts",
     default=300,
@@ -49,7 +50,7 @@ def main() -> None:
 @click.option("--seed", default=0, show_default=True, help="For presets that sample.")
 @json_option
 def run(
-    models: tuple[str, ...], output: Path, domain_name: str, corpus: Path | None, split: str, split_seed: int, prompts: int,
+    models: tuple[str, ...], output: Path, domain_name: str | None, corpus: Path | None, split: str, prompts: int,
     probes: Path | None, decoding_name: str, batch_size: int, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer held-out prompts and check the lines.
@@ -60,12 +61,11 @@ def run(
     """
     from npc_align.evaluation.presets import preset
     from npc_align.evaluation.report import plain_table
-    from npc_align.evaluation.run import Request, evaluate, parse_model
+    from npc_align.evaluation.run import Request, domain_of_models, evaluate, parse_model
 
-    request = Request(
-        tuple(parse_model(m) for m in models), output, domain_name, corpus, split, split_seed, prompts, probes,
-        preset(decoding_name), batch_size, seed,
-    )  # fmt: skip
+    named = tuple(parse_model(m) for m in models)
+    world = domain_name or domain_of_models(named)
+    request = Request(named, output, world, corpus, split, prompts, probes, preset(decoding_name), batch_size, seed)
     result = evaluate(request)
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False, indent=2))

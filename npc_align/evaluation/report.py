@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from npc_align.domain import Domain
 from npc_align.evaluation.measure import JudgedLine
+from npc_align.evaluation.statistics import wilson
 
 _SHOWN = 24
 
@@ -21,7 +23,8 @@ def table(result: Mapping[str, Any]) -> list[list[str]]:
     rows = [["", *models]]
     rows.append(["violation rate", *(_interval(m["violations"]) for m in models.values())])
     for kind in kinds:
-        rows.append([f"  {kind}", *(_interval(m["by_kind"][kind]) if kind in m["by_kind"] else "0" for m in models.values())])
+        none = asdict(wilson(0, result["prompts"]))
+        rows.append([f"  {kind}", *(_interval(m["by_kind"].get(kind, none)) for m in models.values())])
     rows.append(["held-out loss", *(f"{m['held_out_loss']:.3f}" for m in models.values())])
     rows.append(["distinct lines", *(f"{m['distinct_lines']:.1%}" for m in models.values())])
     rows.append(["distinct openings", *(f"{m['distinct_openings']:.1%}" for m in models.values())])

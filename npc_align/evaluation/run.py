@@ -15,15 +15,17 @@ from typing import Any
 import click
 
 from npc_align.checks import rules_hash
+from npc_align.cli import DEFAULT_DOMAIN
 from npc_align.corpus import Example, read_examples, split_examples
-from npc_align.domain import Attributes, Domain, load_domain, shipped_file
+from npc_align.domain import Attributes, Domain, default_corpus, load_domain
 from npc_align.errors import UserError
 from npc_align.evaluation.measure import JudgedLine, held_out_loss, judged_lines, read_probes, summarise
 from npc_align.evaluation.statistics import paired_difference
 from npc_align.modeling.device import choose_device
-from npc_align.modeling.embedded import EMBEDDED
 from npc_align.modeling.generation import Decoding
-from npc_align.modeling.load import ADAPTER_CONFIG, adapter_folder, load_for_generation, model_folder
+from npc_align.modeling.identity import FILE as IDENTITY_FILE
+from npc_align.modeling.identity import load_identity
+from npc_align.modeling.load import adapter_folder, is_adapter, load_for_generation, model_folder, read_identity
 from npc_align.training.run_folder import versions, write_text
 
 _DRAW_SEED = 7919  # of the held-out prompts; another seed than any split or training run
@@ -34,7 +36,7 @@ class Request:
     """What to measure.
 
     Attributes:
-        models: (label, path) pairs; the first is what the others are compared with in turn.
+        models: (label, path) pairs; each is compared with the one before it.
         split: `test`, `validation` or `train`: reference lines for the held-out loss, and the prompts where `prompts` is 0.
         prompts: draw so many prompts from the domain that no corpus line uses; 0: the split's own prompts.
         probes: a JSONL file of prompts instead.
@@ -45,7 +47,6 @@ class Request:
     domain: str
     corpus: Path | None
     split: str
-    split_seed: int
     prompts: int
     probes: Path | None
     decoding: Decoding
@@ -62,10 +63,13 @@ def evaluate(request: Request) -> dict[str, Any]:
         UserError: no such model, corpus or split.
     """
     domain = load_domain(request.domain)
-    corpus = read_examples(request.corpus or shipped_file(domain.name, "corpus.jsonl"), domain)
-    references = split_examples(corpus, domain, seed=request.split_seed)[request.split]
+    corpus = read_examples(request.corpus or default_corpus(request.domain), domain)
+    references = split_examples(corpus, domain)[request.split]
     prompts = _prompts(request, domain, corpus, references)
     request.output.mkdir(parents=True, exist_ok=True)
+    labels = [label for label, _ in request.models]
+    if len(set(labels)) < len(labels):
+        raise UserError(f"two models have the same label ({', '.join(labels)}); write label=path")
     device = choose_device()
     click.echo(f"{device}; {len(prompts)} prompts, {len(references)} reference lines, decoding {request.decoding.name}", err=True)
     measured: dict[str, list[JudgedLine]] = {}
@@ -103,21 +107,14 @@ def _measure(
     request: Request, domain: Domain, label: str, path: str, prompts: Sequence[Attributes], references: Sequence[Example]
 ) -> tuple[list[JudgedLine], float]:
     file = request.output / f"lines-{label}.jsonl"
-    key = _hash(
-        [
-            path,
-            _weights_stamp(path),
-            str(request.decoding),
-            str(request.seed),
-            rules_hash(domain),
-            *(domain.combination(p) for p in prompts),
-        ]
-    )
+    device = choose_device()
+    asked = [domain.combination(p) for p in prompts] + [f"{domain.combination(e.attributes)} {e.line}" for e in references]
+    how = f"{request.decoding} seed {request.seed} batch {request.batch_size} {device}"
+    key = _hash([path, _weights_stamp(path), how, rules_hash(domain), *asked])
     cached = _read_cached(file, key)
     if cached is not None:
         click.echo(f"{label}: measured before", err=True)
         return cached
-    device = choose_device()
     loaded = load_for_generation(path, device.dtype, device.name, domain=request.domain)
     with click.progressbar(length=len(prompts), label=f"{label:>8}", file=sys.stderr) as bar:
         lines = judged_lines(
@@ -138,8 +135,7 @@ def _read_cached(file: Path, key: str) -> tuple[list[JudgedLine], float] | None:
 
 def _weights_stamp(path: str) -> str:
     """Changes when the weights at `path` do: size and modification time of the weight files."""
-    is_adapter = path != EMBEDDED and any((p / ADAPTER_CONFIG).is_file() for p in (Path(path), Path(path) / "adapter"))
-    folder = adapter_folder(path) if is_adapter else model_folder(path)
+    folder = adapter_folder(path) if is_adapter(path) else model_folder(path)
     stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.safetensors"))]
     return str(stats)
 
@@ -153,6 +149,16 @@ def _differences(models: Sequence[tuple[str, str]], measured: dict[str, list[Jud
 
 def _hash(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def domain_of_models(models: Sequence[tuple[str, str]]) -> str:
+    """The domain that the first trained model among them was trained on; the default one where all are bare."""
+    for _, path in models:
+        if is_adapter(path):
+            return read_identity(path)[1].domain
+        if (Path(path) / IDENTITY_FILE).is_file():
+            return load_identity(Path(path)).domain
+    return DEFAULT_DOMAIN
 
 
 def parse_model(text: str) -> tuple[str, str]:

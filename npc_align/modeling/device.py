@@ -43,8 +43,9 @@ def choose_device(dtype: str = "auto", processes: int = 1) -> Device:
     """
     if dtype != "auto" and dtype not in DTYPES:
         raise UserError(f"model.dtype={dtype!r}: allowed are auto, {', '.join(DTYPES)}")
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported()
+    wants_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    if torch.cuda.is_available() and not wants_cpu:
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
         chosen = DTYPES.get(dtype, torch.bfloat16 if fast else torch.float32)
         return Device("cuda", chosen, torch.get_num_threads(), fast)
     # accelerate sets OMP_NUM_THREADS=1 for the processes it launches: right for GPUs, eight times too slow here.

@@ -43,6 +43,12 @@ class Identity:
             )
 
 
+def lasting_name(name_or_path: str) -> str:
+    """A shipped name as it is, a path made absolute: the adapter may be loaded from another folder."""
+    path = Path(name_or_path)
+    return str(path.resolve()) if path.exists() and ("/" in name_or_path or path.is_dir()) else name_or_path
+
+
 def load_identity(folder: Path) -> Identity:
     """Read an adapter's or merged model's identity.
 

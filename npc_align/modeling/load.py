@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from npc_align.domain import Domain
+from npc_align.cli import DEFAULT_DOMAIN
+from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
 from npc_align.modeling.embedded import EMBEDDED, prepare_embedded
 from npc_align.modeling.identity import Identity, domain_of, load_identity
@@ -102,6 +103,11 @@ def adapter_folder(path: str) -> Path:
     )
 
 
+def is_adapter(path: str) -> bool:
+    """Whether `path` is a run folder, a checkpoint or an adapter folder, rather than a whole model."""
+    return path != EMBEDDED and any((folder / ADAPTER_CONFIG).is_file() for folder in (Path(path) / "adapter", Path(path)))
+
+
 def load_for_generation(
     path: str, dtype: torch.dtype, device: str = "cpu", *, domain: str | None = None, renderer: str | None = None
 ) -> LoadedModel:
@@ -117,15 +123,13 @@ def load_for_generation(
     Raises:
         UserError: nothing usable at `path`, or prompts that are no longer those of the training.
     """
-    if (path != EMBEDDED and (Path(path) / "adapter" / ADAPTER_CONFIG).is_file()) or (Path(path) / ADAPTER_CONFIG).is_file():
+    if is_adapter(path):
         return _load_adapter(adapter_folder(path), dtype, device, domain)
     folder = model_folder(path)
     tokenizer = load_tokenizer(folder)
     identity = load_identity(folder) if (folder / "npc_align.json").is_file() else None
     if identity is None:
-        from npc_align.domain import load_domain
-
-        world, form = load_domain(domain or "weapon_rental"), renderer or "user_assistant"
+        world, form = load_domain(domain or DEFAULT_DOMAIN), renderer or "user_assistant"
         codec = PromptCodec(tokenizer, form, max_length=1024)
     else:
         world, form = domain_of(identity, domain), identity.renderer

@@ -19,6 +19,8 @@ import yaml
 
 from npc_align.errors import UserError
 
+SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt", "polynomial", "cosine_with_restarts")
+
 T = TypeVar("T")
 
 
@@ -64,7 +66,7 @@ class OptimSection:
     """Share of the steps over which the learning rate rises."""
     weight_decay: float = 0.0
     scheduler: str = "cosine"
-    """Any name of transformers' SchedulerType."""
+    """One of `SCHEDULERS`."""
     max_grad_norm: float = 1.0
     gradient_checkpointing: bool = False
     """Trade time for memory; for models that don't fit otherwise."""
@@ -74,7 +76,7 @@ class OptimSection:
     early_stopping_patience: int | None = 2
     """Stop after so many evaluations without a better one; null: never."""
     max_checkpoints: int = 2
-    """Checkpoints kept, besides the best."""
+    """Checkpoints kept; the best is always among them."""
 
     def __post_init__(self) -> None:
         _positive(
@@ -82,6 +84,10 @@ class OptimSection:
             "eval_steps", "early_stopping_patience", "max_checkpoints",
         )  # fmt: skip
         _fraction(self, "optim", "warmup_ratio")
+        if self.weight_decay < 0 or not self.max_grad_norm > 0:
+            raise UserError("optim.weight_decay must be at least 0 and optim.max_grad_norm above 0")
+        if self.scheduler not in SCHEDULERS:
+            raise UserError(f"optim.scheduler={self.scheduler!r}: allowed are {', '.join(SCHEDULERS)}")
 
 
 @dataclass(frozen=True)

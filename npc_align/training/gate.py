@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class GreedyGate:
 
     Args:
         codec, renderer, domain: how the model is talked to.
-        prompts: attributes of the validation prompts that the violation rate is measured on.
+        prompts: attributes of all validation prompts; `section.prompts` of them are drawn for the violation rate.
         section: lengths and batch size.
         samples: folder that gets one JSONL file per checkpoint.
 
@@ -44,7 +45,9 @@ class GreedyGate:
         samples: Path,
     ) -> None:
         self.codec, self.renderer, self.domain = codec, renderer, domain
-        self.asked: list[Attributes] = [*domain.probes, *prompts]
+        # Drawn, not the first ones: a corpus may be sorted by personality.
+        drawn = random.Random(0).sample(list(prompts), min(section.prompts, len(prompts)))
+        self.asked: list[Attributes] = [*domain.probes, *drawn]
         self.section, self.samples = section, samples
         if not self.asked:
             raise UserError(

@@ -12,9 +12,11 @@ from typing import Any
 
 import click
 import torch
+from accelerate.utils import gather_object
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
+from npc_align.errors import UserError
 from npc_align.modeling.identity import Identity
 from npc_align.training.config import OptimSection
 from npc_align.training.gate import GreedyGate, selection_score
@@ -67,6 +69,8 @@ class GuardedTrainer:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[misc]
         records = [self.record_ids[i] for i in self._step_records]
         self._step_records = []
+        if self.accelerator.num_processes > 1:  # type: ignore[attr-defined]
+            records = gather_object(records)  # the norm is of every process's records
         if norm is not None:
             norm = float(norm)
             step = self.state.global_step + 1  # type: ignore[attr-defined]
@@ -121,9 +125,20 @@ class MetricsFile(TrainerCallback):
             plot_losses(self.path, self.path.with_name("loss.png"))
 
 
-def callbacks(optim: OptimSection, folder: RunFolder) -> list[TrainerCallback]:
-    """Metrics file and early stopping."""
-    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl")]
+class CheckpointIdentity(TrainerCallback):
+    """Every checkpoint says what it is, so that it loads like a finished adapter."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.identity.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+def callbacks(optim: OptimSection, folder: RunFolder, identity: Identity) -> list[TrainerCallback]:
+    """Metrics file, identity of every checkpoint, early stopping."""
+    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl"), CheckpointIdentity(identity)]
     if optim.early_stopping_patience is not None:
         chosen.append(EarlyStoppingCallback(early_stopping_patience=optim.early_stopping_patience))
     return chosen
@@ -131,6 +146,10 @@ def callbacks(optim: OptimSection, folder: RunFolder) -> list[TrainerCallback]:
 
 def publish_best(trainer: Any, folder: RunFolder, identity: Identity, metrics: dict[str, Any]) -> None:
     """Make the best checkpoint the run's `adapter/`, and the run finished."""
+    if trainer.state.best_model_checkpoint is None:
+        raise UserError(
+            f"{folder.path}: no evaluation gave a finite loss, so no checkpoint is the best; lower optim.learning_rate"
+        )
     best = Path(trainer.state.best_model_checkpoint)
     folder.publish(best, identity)
     folder.finish({"best_checkpoint": best.name, "best_score": trainer.state.best_metric, "engine": trainer.engine, **metrics})

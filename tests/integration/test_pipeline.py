@@ -32,7 +32,8 @@ def test_sft_leaves_a_whole_run_folder(sft_run: Path) -> None:
         "up_proj": 2,
         "down_proj": 2,
     }
-    assert set(manifest["inputs"]) == {"corpus", "domain", "checks", "base"}
+    assert set(manifest["inputs"]) == {"corpus", "domain", "base"}
+    assert manifest["checks"], "which rules judged is recorded; a change of rules alone refuses no run"
     evaluations = [row for row in metrics(sft_run) if "eval_loss" in row]
     assert len(evaluations) == 2, "held-out loss every epoch"
     assert {"eval_violation_rate", "eval_selection"} <= set(evaluations[0])
@@ -237,3 +238,40 @@ def test_zero2_on_two_processes_trains_both_stages(
         assert all(t.numel() and bool(torch.isfinite(t).all()) for t in tensors.values())
     trained, reference = adapter_tensors(commands.work / "runs/zero2-dpo/adapter"), adapter_tensors(sft_run / "adapter")
     assert any(not torch.equal(trained[k], reference[k]) for k in trained)
+
+
+def test_interrupted_dpo_resumes_to_the_same_weights(commands: Commands, dpo_run: Path, dpo_arguments: Sequence[str]) -> None:
+    target = commands.work / "runs/dpo-killed"
+    shutil.copytree(dpo_run, target)
+    checkpoints = sorted(target.glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
+    for path in (target / "result.json", *checkpoints[1:], target / "adapter"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    config = (target / "config.yaml").read_text().replace("runs/dpo", "runs/dpo-killed")
+    (target / "config.yaml").write_text(config)
+    with (target / "metrics.jsonl").open("a") as out:
+        out.write('{"step": 9')  # a killed run may leave half a row
+    done = commands.launch("dpo/train.py", "output_dir=runs/dpo-killed", *dpo_arguments)
+    assert "resuming from" in done.stdout
+    last = checkpoints[-1].name
+    whole, resumed = adapter_tensors(dpo_run / last), adapter_tensors(target / last)
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+    steps = [row["step"] for row in metrics(target) if "eval_loss" in row]
+    assert steps == sorted(set(steps)), "no step is evaluated twice"
+
+
+def test_a_checkpoint_loads_like_an_adapter(commands: Commands, sft_run: Path, small_corpus: Path) -> None:
+    checkpoint = next(sft_run.glob("checkpoint-*"))
+    done = commands.tool(
+        "npc-eval",
+        "run",
+        "--model",
+        f"at={checkpoint}",
+        "--corpus",
+        small_corpus,
+        "--prompts",
+        "4",
+        "--output",
+        "runs/at",
+        "--json",
+    )
+    assert json.loads(done.stdout)["models"]["at"]["prompts"] == 4

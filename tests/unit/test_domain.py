@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from npc_align.domain import Domain, load_domain, nfc, shipped_domains
+from npc_align.domain import Domain, default_corpus, load_domain, nfc, shipped_domains
 from npc_align.errors import UserError
 from npc_align.prompt import RENDERERS, body, fingerprint, render
 
@@ -77,8 +77,113 @@ def test_a_mistake_in_a_domain_file_is_told(tmp_path: Path, changes: dict[str, A
         load_domain(studio(tmp_path, **changes))
 
 
+# A domain with items, tone and all the rest, each section sound.
+FULL: dict[str, Any] = {
+    "attributes": [
+        *TEA_HOUSE["attributes"],
+        {"key": "직업", "values": ["선비", "상인"]},
+        {"key": "잔", "values": ["무", "사발"]},
+    ],
+    "roles": {"personality": "말투", "visit": "손님", "result": "차", "class": "직업", "previous_item": "잔"},
+    "no_item": "무",
+    "items": {"사발": ["사발", "대접"], "종지": ["종지"]},
+    "affinity": {"선비": ["종지"]},
+    "visits": {"first": ["첫손님"]},
+    "results": {"none": [0]},
+    "tone": {"공손": {"home": ["해요체"], "tolerated": ["하십시오체"]}, "편함": {"home": ["해체"], "fragments": True}},
+    "length": {"default": {"max_chars": 80}, "편함": {"min_syllables": 1}},
+    "cues": {"past": ["저번"]},
+    "probes": [{"차": 0}],
+    "convert_to": {"inn": {"차": {"to": "술", "values": {1: "맑은술"}}}},
+}
+
+
+def test_a_domain_with_every_section_loads(tmp_path: Path) -> None:
+    domain = load_domain(studio(tmp_path, **FULL))
+    assert domain.tone["편함"].fragments
+    assert domain.length["default"].max_chars == 80
+    assert domain.affinity == {"선비": ("종지",)}
+
+
+@pytest.mark.parametrize("section", ["line_key", "attributes", "roles", "items", "tone", "probes", "no_item", "inherit"])
+def test_an_empty_section_is_told(section: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"domain\.yaml: {section}: is empty"):
+        load_domain(studio(tmp_path, **{**FULL, section: None}))
+
+
+@pytest.mark.parametrize("section", ["roles", "items", "affinity", "visits", "results", "tone", "length", "cues", "convert_to"])
+def test_a_section_that_must_be_a_mapping_says_so(section: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"domain\.yaml: {section}: must be a mapping"):
+        load_domain(studio(tmp_path, **{**FULL, section: ["하나"]}))
+
+
+@pytest.mark.parametrize("section", ["coherence", "not_items", "allowed_foreign", "banned_words", "probes", "attributes"])
+def test_a_section_that_must_be_a_list_says_so(section: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"domain\.yaml: {section}: must be a list"):
+        load_domain(studio(tmp_path, **{**FULL, section: "하나"}))
+
+
+TONE = FULL["tone"]
+
+
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"a: [", "not readable"), (b"- 1", "mapping"), ("말투".encode("cp949"), "UTF-8")]
+    ("changes", "message"),
+    [
+        ({"name": 3}, "name: must be text, not 3"),
+        ({"attributes": [{"key": "차", "values": "녹차"}]}, "차: values: must be a list"),
+        ({"attributes": [{"key": "차", "values": [True]}]}, "True is neither text nor a whole number"),
+        ({"attributes": [{"key": "차", "values": {0: 1}}]}, "must be text, not 1"),
+        ({"attributes": [{"key": "차", "values": [1], "label": "x"}]}, "unknown key 'label'; allowed: key, prompt_key, values"),
+        ({"attributes": [{"key": "차", "values": [1]}] * 2}, "stands there twice"),
+        ({"roles": {"visit": ["손님"]}}, "role visit names"),
+        ({"coherence": [{"손님": "없는것"}]}, "'없는것' is not a value of it; allowed: 첫손님, 아는손님, 단골손님"),
+        ({"coherence": ["손님"]}, "coherence: a group: must be a mapping"),
+        ({"tone": {**TONE, "공손": {"tolerated": ["해체"]}}}, "tone: 공손: has no home.*allowed: 하십시오체"),
+        ({"tone": {**TONE, "공손": {"home": "해체"}}}, "tone: 공손: home: must be a list"),
+        ({"tone": {**TONE, "공손": {"home": ["반말"]}}}, "'반말' is not a level of speech; allowed: 하십시오체, 해요체, 하오체"),
+        ({"tone": {**TONE, "공손": {"home": ["해체"], "own": 1}}}, "unknown key 'own'; allowed: home, tolerated, fragments"),
+        ({"tone": {**TONE, "공손": {"home": ["해체"], "fragments": "yes"}}}, "fragments: must be true or false"),
+        ({"tone": {**TONE, "공손": None}}, "tone: 공손: must be a mapping"),
+        (
+            {"tone": {**TONE, "무뚝뚝": {"home": ["해체"]}}},
+            "'무뚝뚝' is not a value of the personality role; allowed: 공손, 편함",
+        ),
+        ({"tone": {"공손": {"home": ["해요체"]}}}, "tone: has no entry for '편함'"),
+        ({"length": {"default": {"max_words": 3}}}, "unknown key 'max_words'; allowed: min_syllables"),
+        ({"length": {"default": {"max_chars": "길게"}}}, "max_chars: must be a whole number, 0 or more, not '길게'"),
+        ({"length": {"default": {"max_chars": True}}}, "must be a whole number"),
+        ({"length": {"무뚝뚝": {"max_chars": 3}}}, "'무뚝뚝' is not 'default' or a value of the personality role"),
+        ({"no_item": "없음"}, "no_item: '없음' is not a value of the previous_item role; allowed: 무, 사발"),
+        ({"items": {"종지": ["종지"]}}, "items: '사발' is not among the items, though a value of the previous_item role"),
+        ({"items": {"사발": "대접", "종지": []}}, "items: 사발: must be a list"),
+        ({"affinity": {"무사": ["종지"]}}, "affinity: '무사' is not a value of the class role; allowed: 선비, 상인"),
+        ({"affinity": {"선비": ["붓"]}}, "affinity: 선비: '붓' is not among the items; allowed: 사발, 종지"),
+        ({"visits": {"first": ["처음"]}}, "visits: first: '처음' is not a value of the visit role"),
+        ({"results": {"none": [True]}}, "results: none: True is not a value of the result role; allowed: 0, 1, 2"),
+        ({"results": {"lost": [0]}}, "unknown key 'lost'; allowed: none, failure, success"),
+        ({"cues": {"past": [1]}}, "cues: past: must be text"),
+        ({"probes": ["차"]}, "probes: a probe: must be a mapping"),
+        ({"convert_to": {"inn": {"차": {"values": {}}}}}, "convert_to: inn: 차: to: must be text"),
+        ({"convert_to": {"inn": {"차": {"to": "술", "values": {9: "x"}}}}}, "9 is not a value of 차"),
+        ({"inherit": "nowhere"}, "no domain 'nowhere'"),
+    ],
+)
+def test_what_stands_in_a_section_is_checked(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_domain(studio(tmp_path, **{**FULL, **changes}))
+
+
+def test_the_corpus_of_a_shipped_domain_goes_by_its_name(tmp_path: Path) -> None:
+    for name in shipped_domains():
+        assert default_corpus(name).is_file()
+    for own in (studio(tmp_path), str(default_corpus("weapon_rental").with_name("domain.yaml")), "tea_house", ""):
+        with pytest.raises(UserError, match=r"brings no corpus of its own; give --corpus \(commands\) or data\.corpus"):
+            default_corpus(own)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a: [", "not readable"), (b"- 1", "mapping"), (b"1: 2", "unknown section 1"), ("말투".encode("cp949"), "UTF-8")],
 )
 def test_an_unreadable_domain_file_is_told(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "domain.yaml").write_bytes(content)

@@ -218,6 +218,17 @@ def test_prompts_of_two_renderers_are_refused(train: list[Example], examples: li
         build_pairs(rows, examples, domain)
 
 
+def test_a_pair_keeps_the_domain_of_its_candidates(train: list[Example], examples: list[Example], domain: Domain) -> None:
+    named = {"name": domain.name, "hash": domain.content_hash}
+    rows = [{**row, "domain": named} for row in one_sided(train[:10], domain)]
+    made, _ = build_pairs(rows, examples, domain)
+    assert {pair.corrupted for pair in made} == {True, False}
+    assert all(pair.domain == named for pair in made)
+    rows[1]["domain"] = {**named, "hash": "another"}
+    with pytest.raises(UserError, match="different domains"):
+        build_pairs(rows, examples, domain)
+
+
 def test_no_pairs_says_why(train: list[Example], examples: list[Example], domain: Domain) -> None:
     rows = [candidate(e, domain, e.line) for e in train[:3]]
     with pytest.raises(UserError, match=r"breaks no rule: 3.*--corrupted-share 1"):
@@ -273,6 +284,10 @@ def pair(**changes: Any) -> Pair:
 
 def test_a_pair_survives_its_file() -> None:
     assert pair_of(pair().to_row(), 1) == pair()
+    of_a_domain = pair(domain={"name": "n", "hash": "h"})
+    assert pair_of(of_a_domain.to_row(), 1) == of_a_domain
+    with pytest.raises(UserError, match="a name and a hash"):
+        pair_of({**pair().to_row(), "domain": "n"}, 1)
     with pytest.raises(UserError, match="chosen missing"):
         pair_of({k: v for k, v in pair().to_row().items() if k != "chosen"}, 1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import types
@@ -11,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from npc_align.checks import rules_hash
 from npc_align.corpus import read_examples, split_examples
-from npc_align.domain import load_domain, shipped_file
+from npc_align.domain import Domain, default_corpus, load_domain, shipped_file
+from npc_align.errors import UserError
 from npc_align.prompt import render
 from preference_data.cli import main
 
@@ -38,6 +42,7 @@ def candidates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bad = f"{example.line} really?" if index % 2 else f"{example.line} {example.line}"
         for number, line in enumerate([example.line, bad]):
             row = {"id": f"{example.id}.{number}", "attributes": example.attributes, "prompt": render(example.attributes, domain)}
+            row["domain"] = {"name": domain.name, "hash": domain.content_hash}
             rows.append({**row, "line": line, "finished": True, "origin": {"kind": "sampled", "checkpoint": "sft", "seed": 0}})
     path = tmp_path_factory.mktemp("candidates") / "candidates.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -54,6 +59,7 @@ def test_the_whole_way(candidates: Path, tmp_path: Path) -> None:
     result = run("export", "--pairs", pairs, "--output", exported)
     assert result.exit_code == 0, result.output
     assert all(row["chosen"] != row["rejected"] for row in rows_of(exported))
+    assert all(row["domain"] == rows_of(candidates)[0]["domain"] for path in (checked, pairs, exported) for row in rows_of(path))
 
     manifest = json.loads((tmp_path / "preferences.jsonl.manifest.json").read_text(encoding="utf-8"))
     domain = load_domain("weapon_rental")
@@ -62,6 +68,56 @@ def test_the_whole_way(candidates: Path, tmp_path: Path) -> None:
     assert manifest["pairs"] == len(rows_of(exported))
     assert manifest["rules_hash"] == rules_hash(domain)
     assert manifest["domain"] == {"name": domain.name, "hash": domain.content_hash}
+
+
+def test_the_whole_way_without_arguments(candidates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    room = tmp_path / "runs/pref"
+    room.mkdir(parents=True)
+    shutil.copy(candidates, room)
+    for command, made in {"check": "checked", "pair": "pairs", "export": "preferences"}.items():
+        result = run(command)
+        assert result.exit_code == 0, result.output
+        assert rows_of(room / f"{made}.jsonl")
+        assert f"runs/pref/{made}.jsonl" in run(command, "--help").output
+
+
+def test_the_folder_of_an_output_is_made(candidates: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new/folder/checked.jsonl"
+    assert run("check", "--input", candidates, "--output", output).exit_code == 0
+    assert output.is_file()
+
+
+def own_domain(folder: Path, name: str = "weapon_rental", **changes: Any) -> Path:
+    """A studio's own domain file: the shipped one with some sections changed."""
+    raw = yaml.safe_load(shipped_file("weapon_rental", "domain.yaml").read_text(encoding="utf-8"))
+    path = folder / "domain.yaml"
+    path.write_text(yaml.safe_dump({**raw, "name": name, **changes}, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def test_export_refuses_pairs_of_another_domain(candidates: Path, tmp_path: Path) -> None:
+    checked, pairs, output = (tmp_path / name for name in ("checked.jsonl", "pairs.jsonl", "preferences.jsonl"))
+    run("check", "--input", candidates, "--output", checked)
+    run("pair", "--candidates", checked, "--output", pairs)
+    own = own_domain(tmp_path, "other", banned_words=["술"])
+    result = run("export", "--pairs", pairs, "--output", output, "--domain", own)
+    assert result.exit_code == 1
+    assert "pair 1 was sampled for domain 'weapon_rental'" in result.output
+    assert "not for 'other'" in result.output
+    assert not output.exists()
+    silent = [{key: value for key, value in row.items() if key != "domain"} for row in rows_of(pairs)]
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in silent), encoding="utf-8")
+    assert run("export", "--pairs", pairs, "--output", output, "--domain", own).exit_code == 0
+    assert "domain" not in rows_of(output)[0]
+
+
+def test_pairing_in_a_studios_own_domain_asks_for_its_corpus(candidates: Path, tmp_path: Path) -> None:
+    checked, own = tmp_path / "checked.jsonl", own_domain(tmp_path)
+    run("check", "--input", candidates, "--output", checked)
+    result = run("pair", "--candidates", checked, "--output", tmp_path / "pairs.jsonl", "--domain", own)
+    assert result.exit_code == 1
+    assert "brings no corpus of its own; give --corpus" in result.output
 
 
 def test_pairing_twice_gives_the_same_file(candidates: Path, tmp_path: Path) -> None:
@@ -132,14 +188,59 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, tmp_path:
         "model": "runs/sft",
         "output": str(tmp_path / "c.jsonl"),
         "corpus": "None",
-        "domain": "weapon_rental",
-        "samples": "4",
+        "domain": "None",
+        "samples": "2",
         "temperature": "1.0",
         "top_p": "1.0",
         "seed": "0",
         "max_new_tokens": "64",
         "limit": "5",
     }
+
+
+def test_sampling_takes_the_corpus_of_the_models_own_domain_only_where_it_is_the_shipped_one(tmp_path: Path) -> None:
+    from preference_data.generate import _own_corpus
+
+    shipped, changed = load_domain("weapon_rental"), load_domain(str(own_domain(tmp_path)))
+    assert changed.name == shipped.name
+    assert _own_corpus(None, shipped) == _own_corpus("weapon_rental", shipped) == default_corpus("weapon_rental")
+    for asked in (None, str(tmp_path)):
+        with pytest.raises(UserError, match="brings no corpus of its own; give --corpus"):
+            _own_corpus(asked, changed)
+
+
+@pytest.fixture
+def whole_model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes(b"{}")
+    return folder
+
+
+def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: int = 64) -> str:
+    from preference_data.generate import Sampling, _plan
+
+    corpus = default_corpus("weapon_rental")
+    return _plan(str(model), domain, corpus, Sampling(2, 1.0, 1.0, 0, max_new_tokens), batch_size, 10)
+
+
+def test_whatever_changes_the_lines_changes_the_plan(whole_model: Path, tmp_path: Path) -> None:
+    domain = load_domain("weapon_rental")
+    before = plan_of(whole_model, domain)
+    assert plan_of(whole_model, domain) == before
+    others = {
+        plan_of(whole_model, domain, batch_size=4),
+        plan_of(whole_model, domain, max_new_tokens=32),
+        plan_of(whole_model, load_domain(str(own_domain(tmp_path)))),
+    }
+    os.utime(whole_model / "model.safetensors", ns=(1, 1))
+    others.add(plan_of(whole_model, domain))
+    (whole_model / "adapter_config.json").write_text("{}", encoding="utf-8")
+    for weights in (b"one", b"two"):
+        (whole_model / "adapter_model.safetensors").write_bytes(weights)
+        others.add(plan_of(whole_model, domain))
+    assert len(others - {before}) == 6
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))

@@ -276,5 +276,6 @@ def test_launch_runs_the_stage_with_its_arguments(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 7
     assert (
-        done.stdout.splitlines()[-1] == f"<launch><--config_file><{ROOT}/configs/accelerate/cpu.yaml><{ROOT}/sft/train.py><a=b c>"
+        done.stdout.splitlines()[-1]
+        == f"<launch><--quiet><--config_file><{ROOT}/configs/accelerate/cpu.yaml><{ROOT}/sft/train.py><a=b c>"
     )
