@@ -34,6 +34,8 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     they are computed: the trained and saved model has the one adapter `default`.
     """
 
+    _has_completion_head = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "ref" in self.model.peft_config:
@@ -44,13 +46,16 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         """Pairs come tokenised and checked; TRL would tokenise their text again."""
         return dataset
 
-    def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
-        """TRL's, through the completion-only head: this is the first forward of the run."""
-        inputs.pop(RECORD_INDEX, None)
+    def _precompute_ref_logps(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
+        """TRL's, through the completion-only head: TRL calls this at the end of its constructor, after putting its own head there."""
         base = self.accelerator.unwrap_model(self.model).get_base_model()
-        if not getattr(base, "has_completion_head", False):
+        if not self._has_completion_head:
             use_completion_head(base)
-            base.has_completion_head = True
+            self._has_completion_head = True
+        return super()._precompute_ref_logps(dataset, *args, **kwargs)
+
+    def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
+        inputs.pop(RECORD_INDEX, None)
         return super().compute_ref_log_probs(model, inputs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:

@@ -63,7 +63,14 @@ def test_ctrl_c_stops_cleanly_and_resumes(commands: Commands, sft_arguments: Seq
     command = [BIN / "python", ROOT / "sft/train.py", "output_dir=runs/ctrl-c", *sft_arguments]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [str(c) for c in command], cwd=commands.work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(c) for c in command],
+        cwd=commands.work,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background ignores Ctrl-C, and its children would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     folder = commands.work / "runs/ctrl-c"
     deadline = time.monotonic() + 120

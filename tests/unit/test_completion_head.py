@@ -66,7 +66,7 @@ def test_equals_trl_forward_and_backward(kind: str, tiny_model: Path) -> None:
         (out.log_probs * weights).sum().backward()
     grads = [m.base_model.layers[0].mlp.down_proj.weight.grad for m in (ours, theirs)]
     assert grads[1].abs().max() > 1e-4
-    torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(*grads, atol=1e-7, rtol=1e-3)
 
 
 def test_more_rows_than_one_chunk(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
