@@ -18,7 +18,7 @@ from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 # Settings by which a model scales its logits (Cohere, Granite, HyperCLOVA X, Falcon-H1); TRL's head knows what each means.
 _SCALED = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
-_ROWS = 384  # rows of logits held at once: 384 x 262,144 float32 is 400 MB
+_TILE = 2048  # words of the vocabulary at a time: the logits of a few hundred rows then stay in a core's cache
 
 
 class _CompletionLogProbs(torch.autograd.Function):
@@ -38,12 +38,8 @@ class _CompletionLogProbs(torch.autograd.Function):
         targets: torch.Tensor,
         softcap: float | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        wants_grad = hidden.requires_grad
-        # Even parts: each reads the whole head twice, so a small remainder would cost almost as much as a full part.
-        count = max(1, -(-hidden.shape[0] // _ROWS))
-        pieces = zip(hidden.tensor_split(count), targets.tensor_split(count), strict=True)
-        parts = [_score(states, weight, bias, wanted, softcap, wants_grad) for states, wanted in pieces]
-        log_probs, entropy, mean_logits, is_top1, jacobian = (torch.cat(column) for column in zip(*parts, strict=True))
+        scores, jacobian = _score(hidden, weight, bias, targets, softcap, hidden.requires_grad)
+        log_probs, entropy, mean_logits, is_top1 = scores
         ctx.save_for_backward(jacobian)
         ctx.mark_non_differentiable(entropy, mean_logits, is_top1)
         return log_probs, entropy, mean_logits, is_top1
@@ -61,31 +57,49 @@ def _score(
     targets: torch.Tensor,
     softcap: float | None,
     wants_grad: bool,
-) -> tuple[torch.Tensor, ...]:
-    """Log-probability, entropy, mean logit, top-1 hit and gradient rows of [n, hidden] states; all but the last are [n].
+) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    """Log-probability, entropy, mean logit and top-1 hit of [n, hidden] states, each [n], and their [n, hidden] gradient rows.
 
-    Written to pass over the [n, vocabulary] logits as few times as it can: they don't fit the caches.
+    One pass over the vocabulary in tiles, with the running maximum of an online softmax (Milakov and Gimelshein 2018): what
+    was summed before is scaled down whenever a larger logit turns up. The [n, vocabulary] logits never exist as a whole.
     """
-    logits = torch.nn.functional.linear(hidden, weight, bias).float()
-    if softcap is not None:
-        logits = softcap * torch.tanh(logits / softcap)
-    peak = logits.amax(-1)
-    exponentials = torch.sub(logits, peak.unsqueeze(-1)).exp_()
-    total = exponentials.sum(-1)
+    rows = hidden.shape[0]
+    peak = hidden.new_full((rows,), -torch.inf, dtype=torch.float32)
+    total, weighted, summed = (hidden.new_zeros(rows, dtype=torch.float32) for _ in range(3))
+    expected = hidden.new_zeros(hidden.shape if wants_grad else (rows, 0), dtype=torch.float32)
+    target_logits = torch.zeros_like(peak)
+    for start in range(0, weight.shape[0], _TILE):
+        words = weight[start : start + _TILE]
+        logits = torch.nn.functional.linear(hidden, words, None if bias is None else bias[start : start + _TILE]).float()
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
+        here = (targets - start).clamp(0, len(words) - 1)
+        found = logits.gather(-1, here.unsqueeze(-1)).squeeze(-1)
+        target_logits = torch.where(here == targets - start, found, target_logits)
+        higher = torch.maximum(peak, logits.amax(-1))
+        kept = torch.exp(peak - higher)
+        exponentials = torch.sub(logits, higher.unsqueeze(-1)).exp_()
+        total = total * kept + exponentials.sum(-1)
+        weighted = weighted * kept + torch.linalg.vecdot(exponentials, logits)
+        summed += logits.sum(-1)
+        peak = higher
+        if wants_grad:
+            if softcap is not None:
+                exponentials *= _slope(logits, softcap)
+            expected.mul_(kept.unsqueeze(-1)).add_(exponentials.to(words.dtype) @ words)
     log_z = peak + torch.log(total)
-    expected = torch.linalg.vecdot(exponentials, logits) / total
-    target_logits = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    is_top1 = target_logits >= peak
-    scores = (target_logits - log_z, log_z - expected, logits.mean(-1), is_top1)
+    scores = (target_logits - log_z, log_z - weighted / total, summed / weight.shape[0], target_logits >= peak)
     if not wants_grad:
-        return *scores, hidden.new_zeros(hidden.shape[0], 0)
+        return scores, expected
     drawn = weight[targets].float()
     if softcap is not None:
-        slope = 1 - (logits / softcap) ** 2
-        drawn = drawn * slope.gather(-1, targets.unsqueeze(-1))
-        exponentials *= slope
-    jacobian = drawn - (exponentials.to(weight.dtype) @ weight).float() / total.unsqueeze(-1)
-    return *scores, jacobian.to(hidden.dtype)
+        drawn *= _slope(target_logits, softcap).unsqueeze(-1)
+    return scores, (drawn - expected / total.unsqueeze(-1)).to(hidden.dtype)
+
+
+def _slope(logits: torch.Tensor, softcap: float) -> torch.Tensor:
+    """d capped / d uncapped, from the capped logits."""
+    return 1 - (logits / softcap) ** 2
 
 
 def use_completion_head(model: torch.nn.Module) -> bool:
