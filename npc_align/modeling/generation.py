@@ -101,7 +101,12 @@ def _generate_batch(model: Any, codec: PromptCodec, prompts: Sequence[Sequence[i
     width, pad = max(map(len, prompts)), codec.tokenizer.pad_token_id
     ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    knobs = {"max_new_tokens": decoding.max_new_tokens, **decoding.knobs}
+    knobs: dict[str, Any] = {"max_new_tokens": decoding.max_new_tokens, **decoding.knobs}
+    if knobs.get("do_sample"):
+        from npc_align.modeling.sampling import SAMPLING_KEYS, sampling_processors
+
+        processors = sampling_processors(knobs)
+        knobs = {"logits_processor": processors, **{k: v for k, v in knobs.items() if k not in SAMPLING_KEYS}}
     output = model.generate(input_ids=ids, attention_mask=mask, **knobs)[:, width:]
     stops = set(model.generation_config.eos_token_id)
     return [_line(codec, row, stops) for row in output.tolist()]
