@@ -14,6 +14,7 @@ from npc_align.checks import rules_hash
 from npc_align.corpus import read_examples, split_examples
 from npc_align.domain import Attributes, Domain, default_corpus
 from npc_align.errors import UserError
+from npc_align.modeling.compiled import compile_layers
 from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, domain_of, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer, model_folder, read_identity
@@ -80,6 +81,8 @@ def train(run: DPORunConfig) -> None:
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=callbacks(run.optim, folder, identity),
     )
+    if run.optim.compile:
+        compile_layers(trainer.accelerator.unwrap_model(trainer.model).get_base_model(), trainer.accelerator.num_processes)
     prompts = _validation_prompts(run, identity, domain)
     gate = GreedyGate(codec, identity.renderer, domain, prompts, run.gate, folder.path / "samples")
     trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [pair.id for pair in training])

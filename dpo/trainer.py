@@ -63,7 +63,6 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
             self._check_reference(model, inputs)
         return super()._compute_loss(model, inputs, return_outputs)
 
-    @torch.no_grad()
     def _check_reference(self, model: Any, inputs: dict[str, Any]) -> None:
         """At step 0 every log-ratio is 0, or the reference isn't the policy that DPO starts from.
 
@@ -71,6 +70,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
             UserError: with the largest log-ratio per token.
         """
         labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
+        # With gradients, though none are taken: the forward that is checked is then the one that trains, compiled or not.
         out = model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
@@ -80,7 +80,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         )
         reference = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
         tokens = inputs["completion_mask"].sum(dim=1)
-        worst = ((out.log_probs.sum(dim=1) - reference).abs() / tokens).max().item()
+        worst = ((out.log_probs.detach().sum(dim=1) - reference).abs() / tokens).max().item()
         dtype = torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
         if not worst <= TOLERANCE[dtype]:
             raise UserError(

@@ -7,9 +7,9 @@ cd "$(dirname "$0")/.."
 out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 320) evaluate=()
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
-  sft=(data.limit=64 optim.epochs=1 gate.prompts=6)
+  sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
-  dpo=(optim.eval_steps=2 gate.prompts=6)
+  dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   evaluate=(--prompts 12)
   echo "SMALL=1: this proves that the path works on this machine. Its figures mean nothing."
 fi

@@ -11,6 +11,7 @@ from trl import SFTConfig
 from npc_align.checks import rules_hash
 from npc_align.corpus import Example, read_examples, split_examples
 from npc_align.domain import Domain, default_corpus, load_domain
+from npc_align.modeling.compiled import compile_layers
 from npc_align.modeling.completion_head import use_completion_head
 from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, lasting_name, weights_hash
@@ -94,7 +95,10 @@ def train(run: SFTRunConfig) -> None:
         peft_config=_lora(run, model, coverage),
         callbacks=callbacks(run.optim, folder, identity),
     )
-    use_completion_head(trainer.accelerator.unwrap_model(trainer.model).get_base_model())
+    causal_lm = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
+    use_completion_head(causal_lm)
+    if run.optim.compile:
+        compile_layers(causal_lm, trainer.accelerator.num_processes)
     prompts = [example.attributes for example in held_out]
     gate = GreedyGate(codec, run.data.renderer, domain, prompts, run.gate, folder.path / "samples")
     trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [example.id for example in examples])

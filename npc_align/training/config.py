@@ -70,6 +70,8 @@ class OptimSection:
     max_grad_norm: float = 1.0
     gradient_checkpointing: bool = False
     """Trade time for memory; for models that don't fit otherwise."""
+    compile: bool = False
+    """Run the decoder layers through torch.compile; for single CPU processes, elsewhere it is announced and left alone."""
     logging_steps: int = 5
     eval_steps: int | None = None
     """Evaluate and save every so many steps; null: once an epoch."""
@@ -86,6 +88,8 @@ class OptimSection:
         _fraction(self, "optim", "warmup_ratio")
         if self.weight_decay < 0 or not self.max_grad_norm > 0:
             raise UserError("optim.weight_decay must be at least 0 and optim.max_grad_norm above 0")
+        if self.compile and self.gradient_checkpointing:
+            raise UserError("optim.compile and optim.gradient_checkpointing exclude each other: set one of them to false")
         if self.scheduler not in SCHEDULERS:
             raise UserError(f"optim.scheduler={self.scheduler!r}: allowed are {', '.join(SCHEDULERS)}")
 

@@ -91,7 +91,9 @@ class GuardedTrainer:
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's loop, plus the gate's metrics, so that they reach the choice of the best and early stopping."""
-        output = super().evaluation_loop(*args, **kwargs)  # type: ignore[misc]
+        # Compiled layers would be compiled once more for a pass without gradients, which takes longer than the pass.
+        with torch.compiler.set_stance("force_eager"):
+            output = super().evaluation_loop(*args, **kwargs)  # type: ignore[misc]
         prefix = kwargs.get("metric_key_prefix", "eval")
         step = self.state.global_step  # type: ignore[attr-defined]
         policy = self.accelerator.unwrap_model(self.model)  # type: ignore[attr-defined]

@@ -18,7 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 _LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
 
-SMALL_RUN = ("optim.epochs=2", "optim.batch_size=8", "lora.r=4", "lora.alpha=8", "gate.prompts=4", "gate.max_new_tokens=8")
+SMALL_RUN = (
+    "optim.epochs=2",
+    "optim.batch_size=8",
+    "optim.compile=false",
+    "lora.r=4",
+    "lora.alpha=8",
+    "gate.prompts=4",
+    "gate.max_new_tokens=8",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def preferences(commands: Commands, sft_run: Path, small_corpus: Path) -> Path:
 def dpo_arguments(sft_run: Path, preferences: Path, small_corpus: Path) -> Sequence[str]:
     return (
         f"model.adapter={sft_run}", f"data.pairs={preferences}", f"data.corpus={small_corpus}", "optim.learning_rate=1e-3",
-        "optim.eval_steps=2", "gate.prompts=4", "gate.max_new_tokens=8",
+        "optim.eval_steps=2", "optim.compile=false", "gate.prompts=4", "gate.max_new_tokens=8",
     )  # fmt: skip
 
 

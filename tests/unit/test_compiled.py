@@ -1,0 +1,61 @@
+"""Compiled layers compute what uncompiled ones do, and are left alone where they can't work."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, TaskType, get_peft_model
+
+from npc_align.modeling.compiled import compile_layers
+from npc_align.modeling.load import load_base, merged_copy
+
+
+@pytest.fixture
+def adapted(tiny_model: Path) -> Any:
+    torch.manual_seed(1)
+    return get_peft_model(
+        load_base(tiny_model, torch.float32),
+        LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, target_modules="all-linear", init_lora_weights=False),
+    )
+
+
+def _gradients(model: Any, ids: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    loss = model(input_ids=ids, labels=ids).loss
+    loss.backward()
+    return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+
+
+# torch 2.13's dynamo itself looks at .grad of the tensors that it traces.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_loss_and_gradients_are_those_of_the_uncompiled_layers(adapted: Any) -> None:
+    plain = copy.deepcopy(adapted)
+    names = [name for name, _ in adapted.named_parameters()]
+    assert compile_layers(adapted.get_base_model(), processes=1)
+    for shape in ((2, 9), (3, 17)):
+        ids = torch.randint(3, 200, shape, generator=torch.Generator().manual_seed(2))
+        (loss, found), (expected, theirs) = (_gradients(m, ids) for m in (adapted, plain))
+        torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+        for name, gradient in theirs.items():
+            torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-3)
+    assert [name for name, _ in adapted.named_parameters()] == names
+    assert not any(layer._compiled_call_impl for layer in merged_copy(adapted).get_decoder().layers)
+
+
+def test_a_machine_that_cannot_compile_goes_on_uncompiled(
+    adapted: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found\nlong story")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    assert not compile_layers(adapted.get_base_model(), processes=1)
+    assert "torch.compile doesn't work here (No working C++ compiler found)" in capsys.readouterr().out
+
+
+def test_several_processes_run_uncompiled(adapted: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not compile_layers(adapted.get_base_model(), processes=2)
+    assert "only a single CPU process uses it" in capsys.readouterr().out
