@@ -11,20 +11,21 @@ from dpo.config import DPORunConfig
 from dpo.pairs import PreferencePair, kept_on_disk, read_pairs, split_by_group, tokenise_pairs
 from dpo.trainer import GreetingDPOTrainer, IndexedPreferenceCollator
 from npc_align.checks import rules_hash
-from npc_align.corpus import read_examples, split_examples
 from npc_align.domain import Attributes, Domain, default_corpus
 from npc_align.errors import UserError
+from npc_align.files import file_hash
 from npc_align.modeling.compiled import compile_layers
 from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, domain_of, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer, model_folder, read_identity
 from npc_align.modeling.tokens import PromptCodec
+from npc_align.splits import load_splits
 from npc_align.training.arguments import local_processes, shared_arguments
 from npc_align.training.gate import GreedyGate
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
 from npc_align.training.plots import read_metrics
-from npc_align.training.run_folder import RunFolder, file_hash
+from npc_align.training.run_folder import RunFolder
 from npc_align.training.trainer_mixin import callbacks, publish_best
 
 
@@ -138,7 +139,7 @@ def _compare_with_start(folder: RunFolder, metric: str) -> None:
 
 def _validation_prompts(run: DPORunConfig, identity: Identity, domain: Domain) -> list[Attributes]:
     corpus = Path(run.data.corpus) if run.data.corpus else default_corpus(run.data.domain or identity.domain)
-    return [example.attributes for example in split_examples(read_examples(corpus, domain), domain)["validation"]]
+    return [example.attributes for example in load_splits(corpus, domain)["validation"]]
 
 
 def _counts(training: list[PreferencePair], held_out: list[PreferencePair]) -> dict[str, int]:

@@ -1,15 +1,13 @@
-"""The corpus: read, validate, deduplicate, split, write.
+"""The corpus: read, validate, deduplicate, write.
 
 Everything a reader finds wrong is collected before it complains, so one run shows a writer all that there is to mend.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import statistics as stats
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,19 +17,24 @@ from typing import Any
 from npc_align.domain import Attributes, Domain, Problem, nfc
 from npc_align.errors import UserError
 
-NEAR = 0.6  # lines whose trigrams overlap more than this count as the same line told twice
-SPLITS = ("train", "validation", "test")
+AUGMENTED = "augmented_from"  # record key of a counterfactual copy: the group id of the line it was made from
 _BOM = b"\xef\xbb\xbf"
 _SHOWN = 10  # problems spelled out in an error's text; `npc-data check` lists them all
 
 
 @dataclass(frozen=True)
 class Example:
-    """One line and the attributes it was written for. `id` is `<file name>:<line number>`."""
+    """One line and the attributes it was written for.
+
+    Attributes:
+        id: `<file name>:<line number>`.
+        augmented_from: group id of the source where the line is a counterfactual copy (`npc-data augment`).
+    """
 
     attributes: Attributes
     line: str
     id: str
+    augmented_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def scan(path: Path | str, domain: Domain) -> tuple[list[Example], list[RecordPr
     problems: list[RecordProblem] = []
     first_seen: dict[tuple[str, str], int] = {}
     for number, text in _lines(path):
-        attributes, line, found = _parse_record(text, domain)
+        attributes, line, source, found = _parse_record(text, domain)
         if not found:
             earlier = first_seen.setdefault((domain.combination(attributes), line), number)
             if earlier != number:
@@ -99,7 +102,7 @@ def scan(path: Path | str, domain: Domain) -> tuple[list[Example], list[RecordPr
         if found:
             problems += [RecordProblem(str(path), number, p.field, p.value, p.message) for p in found]
         else:
-            examples.append(Example(attributes, line, f"{path.name}:{number}"))
+            examples.append(Example(attributes, line, f"{path.name}:{number}", source))
     if not examples and not problems:
         raise UserError(f"{path}: no records; one JSON object per line is expected")
     return examples, problems
@@ -180,18 +183,20 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {nfc(key): nfc(value) for key, value in pairs}
 
 
-def _parse_record(text: str, domain: Domain) -> tuple[Attributes, str, list[Problem]]:
+def _parse_record(text: str, domain: Domain) -> tuple[Attributes, str, str | None, list[Problem]]:
     try:
         record = _parse_object(text)
     except ValueError as error:
-        return {}, "", [Problem("", text, str(error))]
-    line = record.pop(domain.line_key, None)
+        return {}, "", None, [Problem("", text, str(error))]
+    line, source = record.pop(domain.line_key, None), record.pop(AUGMENTED, None)
     pairs = list(_flatten(record, domain))
     attributes = dict(pairs)
     problems = _line_problems(line, domain) + _value_problems(attributes, domain)
     if len(attributes) < len(pairs):
         problems.append(Problem("", text, "an attribute is given twice, nested and with a dot"))
-    return attributes, line.strip() if isinstance(line, str) else "", problems
+    if source is not None and not isinstance(source, str):
+        problems.append(Problem(AUGMENTED, source, "a group id is expected, as npc-data augment writes it"))
+    return attributes, line.strip() if isinstance(line, str) else "", source, problems
 
 
 def _flatten(record: Mapping[str, Any], domain: Domain, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -230,8 +235,8 @@ def _shorten(value: Any, limit: int = 60) -> str:
 # --- Writing
 
 
-def to_record(attributes: Mapping[str, Any], line: str, domain: Domain) -> dict[str, Any]:
-    """The record of a line as it stands in a corpus file: dotted keys nested again, the line last."""
+def to_record(attributes: Mapping[str, Any], line: str, domain: Domain, augmented_from: str | None = None) -> dict[str, Any]:
+    """The record of a line as it stands in a corpus file: dotted keys nested again, the line and a copy's mark last."""
     record: dict[str, Any] = {}
     for key, value in attributes.items():
         *outer, name = key.split(".")
@@ -239,18 +244,12 @@ def to_record(attributes: Mapping[str, Any], line: str, domain: Domain) -> dict[
         for part in outer:
             inner = inner.setdefault(part, {})
         inner[name] = value
-    return {**record, domain.line_key: line}
+    return {**record, domain.line_key: line, **({AUGMENTED: augmented_from} if augmented_from else {})}
 
 
 def write_jsonl(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes the rows beside `path` and moves them there when they are whole; until then an old file stays as it was."""
     write_together({Path(path): rows})
-
-
-def write_splits(folder: Path | str, splits: Mapping[str, Iterable[Example]], domain: Domain) -> None:
-    """Writes `<split>.jsonl` for every split. An interruption leaves a file missing rather than two splits mixed."""
-    rows = {name: (to_record(e.attributes, e.line, domain) for e in examples) for name, examples in splits.items()}
-    write_together({Path(folder) / f"{name}.jsonl": rows[name] for name in splits})
 
 
 def write_together(files: Mapping[Path, Iterable[Mapping[str, Any]]]) -> None:
@@ -288,187 +287,3 @@ def _write_temporary(target: Path, temporary: Path, rows: Iterable[Mapping[str, 
     except OSError as error:
         # A full disk is reported without a name; the reader needs to know which file it was.
         raise OSError(error.errno, error.strerror, str(target)) from error
-
-
-# --- Likeness and groups
-
-
-def trigrams(line: str) -> frozenset[str]:
-    """Character 3-grams of a line without its white space; a shorter line is one gram of its own."""
-    text = "".join(line.split())
-    return frozenset(text[i : i + 3] for i in range(max(1, len(text) - 2)))
-
-
-def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """Shared part of two sets of trigrams, 0 to 1."""
-    shared = len(a & b)
-    return shared / (len(a) + len(b) - shared) if a or b else 1.0
-
-
-def group_ids(examples: Sequence[Example], domain: Domain) -> list[str]:
-    """A group id (12 hex characters) per example; examples of one group must not be on two sides of a split.
-
-    A group is what hangs together by the same attribute combination or by lines nearer than `NEAR`, however long the
-    chain. The id depends on what the examples say, not on their order or file.
-    """
-    lines = list(dict.fromkeys(example.line for example in examples))
-    likeness = dict(zip(lines, _near_components(lines), strict=True))
-    parents = list(range(len(examples)))
-    first: dict[tuple[str, object], int] = {}
-    for index, example in enumerate(examples):
-        for key in (("combination", domain.combination(example.attributes)), ("likeness", likeness[example.line])):
-            parents[_root(parents, index)] = _root(parents, first.setdefault(key, index))
-    names: dict[int, str] = {}
-    for index, example in enumerate(examples):
-        root, own = _root(parents, index), f"{domain.combination(example.attributes)}\n{example.line}"
-        names[root] = min(names.get(root, own), own)
-    ids = {root: hashlib.sha256(name.encode()).hexdigest()[:12] for root, name in names.items()}
-    return [ids[_root(parents, index)] for index in range(len(examples))]
-
-
-def _root(parents: list[int], index: int) -> int:
-    while parents[index] != index:
-        parents[index] = parents[parents[index]]
-        index = parents[index]
-    return index
-
-
-def _near_components(lines: Sequence[str]) -> list[int]:
-    """A number per line; lines joined by a chain of likenesses above NEAR have the same one.
-
-    Sets that share more than NEAR of either must share one of their few rarest grams (prefix filtering), so only lines
-    that meet there are compared. Sets of lines are bit masks: a corpus of templates, where nearly all meet, stays fast,
-    because what is joined already drops out in one step.
-    """
-    grams = [trigrams(line) for line in lines]
-    frequency = Counter(gram for own in grams for gram in own)
-    meeting: dict[str, int] = defaultdict(int)
-    component = list(range(len(lines)))
-    members = {index: 1 << index for index in component}
-    for index, own in enumerate(grams):
-        needed = max(1, int(NEAR * len(own)))
-        rarest = sorted(own, key=lambda gram: (frequency[gram], gram))[: len(own) - needed + 1]
-        met = 0
-        for gram in rarest:
-            met |= meeting[gram]
-            meeting[gram] |= 1 << index
-        while met := met & ~members[component[index]]:
-            other = met.bit_length() - 1
-            met ^= 1 << other
-            if jaccard(own, grams[other]) > NEAR:
-                _merge(component, members, index, other)
-    return component
-
-
-def _merge(component: list[int], members: dict[int, int], a: int, b: int) -> None:
-    small, large = sorted((component[a], component[b]), key=lambda c: members[c].bit_count())
-    mask = members.pop(small)
-    members[large] |= mask
-    for index in _bits(mask):
-        component[index] = large
-
-
-def _bits(mask: int) -> Iterator[int]:
-    while mask:
-        yield mask.bit_length() - 1
-        mask ^= 1 << (mask.bit_length() - 1)
-
-
-# --- Splitting
-
-
-def split_examples(
-    examples: Sequence[Example], domain: Domain, *, seed: int = 0, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-) -> dict[str, list[Example]]:
-    """Train, validation and test; no attribute combination and no near-duplicate line stands on two sides.
-
-    The assignment depends on the seed and on what the examples say, not on their order. Personalities keep about the
-    same share in every split.
-
-    Args:
-        examples: what `read_examples` gave.
-        domain: the game's world.
-        seed: another seed, another split.
-        fractions: shares of train, validation and test; positive, summing to 1.
-
-    Raises:
-        UserError: impossible fractions, or fewer groups than splits.
-    """
-    if len(fractions) != len(SPLITS) or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise UserError(f"fractions {fractions}: three positive numbers that sum to 1 are needed, such as (0.8, 0.1, 0.1)")
-    ids = group_ids(examples, domain)
-    if len(set(ids)) < len(SPLITS):
-        raise UserError(
-            f"{len(examples)} examples form {len(set(ids))} groups of equal attributes or nearly equal lines; "
-            f"{len(SPLITS)} are needed for {', '.join(SPLITS)}: add lines for other attribute combinations"
-        )
-    strata = [str(domain.role(example.attributes, "personality")) for example in examples]
-    chosen = _assign(ids, strata, seed, dict(zip(SPLITS, fractions, strict=True)))
-    return {name: [e for e, group in zip(examples, ids, strict=True) if chosen[group] == name] for name in SPLITS}
-
-
-def _assign(ids: Sequence[str], strata: Sequence[str], seed: int, shares: Mapping[str, float]) -> dict[str, str]:
-    """Group id -> split: large groups first, each to where its personalities are missed most."""
-    groups: dict[str, Counter[str]] = defaultdict(Counter)
-    for group, stratum in zip(ids, strata, strict=True):
-        groups[group][stratum] += 1
-    totals = Counter(strata)
-    missing = {name: {s: share * total for s, total in totals.items()} for name, share in shares.items()}
-    order = sorted(groups, key=lambda g: (-groups[g].total(), hashlib.sha256(f"{seed}:{g}".encode()).hexdigest()))
-    empty, chosen = list(shares), {}
-    for position, group in enumerate(order):
-        must_fill = len(order) - position <= len(empty)
-        names = empty if must_fill else list(shares)
-        best = max(names, key=lambda name: sum(n * missing[name][s] for s, n in groups[group].items()))
-        chosen[group] = best
-        empty = [name for name in empty if name != best]
-        for stratum, count in groups[group].items():
-            missing[best][stratum] -= count
-    return chosen
-
-
-# --- Statistics
-
-
-def statistics(examples: Sequence[Example], domain: Domain) -> dict[str, Any]:
-    """What a corpus is made of, ready for JSON: values, lengths, repetition, variety."""
-    lines = [example.line for example in examples]
-    lengths = [len(line) for line in lines]
-    return {
-        "examples": len(examples),
-        "values": {
-            attribute.key: _value_counts(examples, attribute.key, list(attribute.labels)) for attribute in domain.attributes
-        },
-        "characters": {"min": min(lengths), "median": stats.median(lengths), "max": max(lengths)} if lengths else {},
-        "duplicate_lines": len(lines) - len(set(lines)),
-        "near_duplicate_lines": _near_duplicates(lines),
-        "distinct_openings": _openings(examples, domain),
-        "distinct_1": _distinct(lines, 1),
-        "distinct_2": _distinct(lines, 2),
-    }
-
-
-def _value_counts(examples: Sequence[Example], key: str, allowed: Sequence[Any]) -> dict[str, int]:
-    counts = Counter(example.attributes.get(key) for example in examples)
-    unset = {"(unset)": counts[None]} if counts[None] else {}
-    return {str(value): counts[value] for value in allowed} | unset
-
-
-def _near_duplicates(lines: Sequence[str]) -> int:
-    """How many lines have another one nearer than NEAR, the very same one included."""
-    sizes = Counter(likeness := _near_components(lines))
-    return sum(sizes[component] > 1 for component in likeness)
-
-
-def _openings(examples: Sequence[Example], domain: Domain) -> dict[str, int]:
-    openings: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for example in examples:
-        personality = domain.role(example.attributes, "personality")
-        openings["(unset)" if personality is None else str(personality)].add(tuple(example.line.split()[:2]))
-    return {personality: len(seen) for personality, seen in sorted(openings.items())}
-
-
-def _distinct(lines: Iterable[str], size: int) -> float:
-    """Share of n-grams of white-space tokens that are different from each other."""
-    grams = [tuple(words[i : i + size]) for words in map(str.split, lines) for i in range(len(words) - size + 1)]
-    return round(len(set(grams)) / len(grams), 4) if grams else 0.0

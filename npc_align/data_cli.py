@@ -1,4 +1,4 @@
-"""npc-data: check, describe, split and convert greeting corpora, and draw attribute sets."""
+"""npc-data: check, describe, split, augment and convert greeting corpora, and draw attribute sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from npc_align import corpus
+from npc_align import corpus, splits
 from npc_align.cli import FriendlyGroup, domain_option, json_option
 from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
@@ -21,7 +21,7 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Check, describe, split and convert a greeting corpus, or draw attribute sets.
+    """Check, describe, split, augment and convert a greeting corpus, or draw attribute sets.
 
     \b
     Example:
@@ -100,15 +100,21 @@ def _warning_row(example: corpus.Example, violation: Any) -> dict[str, Any]:
 @_file
 @domain_option
 @json_option
-def stats(file: Path, domain_name: str, as_json: bool) -> None:
-    """Describe FILE: counts per value, lengths, repetition, variety.
+@click.option("--keywords", is_flag=True, help="Also the words that a class, an item or a result has too many of.")
+def stats(file: Path, domain_name: str, as_json: bool, keywords: bool) -> None:
+    """Describe FILE: counts per value, lengths, repetition, variety, and on request over-represented words.
 
     \b
     Example:
-      npc-data stats corpus.jsonl --json
+      npc-data stats corpus.jsonl --keywords
     """
+    from npc_align import corpus_report
+
     domain = load_domain(domain_name)
-    found = corpus.statistics(corpus.read_examples(file, domain), domain)
+    examples = corpus.read_examples(file, domain)
+    found = corpus_report.statistics(examples, domain)
+    if keywords:
+        found["keywords"] = corpus_report.keywords(examples, domain)
     if as_json:
         _print_json(found)
         return
@@ -116,29 +122,121 @@ def stats(file: Path, domain_name: str, as_json: bool) -> None:
         if key == "values":
             for attribute, counts in value.items():
                 click.echo(f"{attribute}: {_pairs(counts)}")
+        elif key == "keywords":
+            _print_keywords(value)
         else:
             click.echo(f"{key.replace('_', ' ')}: {_pairs(value) if isinstance(value, dict) else value}")
+
+
+@main.command("corpus-report")
+@_file
+@domain_option
+@json_option
+@click.option("--strict", is_flag=True, help="A figure over its limit makes the command fail.")
+def corpus_report_command(file: Path, domain_name: str, as_json: bool, strict: bool) -> None:
+    """Say whether FILE is fit to train on: repetition, shared openings, empty cells, rules, and variety per personality.
+
+    \b
+    Example:
+      npc-data corpus-report corpus.jsonl --strict
+    """
+    from npc_align import corpus_report
+
+    domain = load_domain(domain_name)
+    examples = corpus.read_examples(file, domain)
+    broken = {example.id for example, _ in _violations(examples, domain)}
+    figures = corpus_report.fitness(examples, domain, lambda example: example.id not in broken)
+    varied, words = corpus_report.variety(examples, domain), corpus_report.keywords(examples, domain)
+    if as_json:
+        rows = [{"name": f.name, "value": f.value, "limit": f.limit, "fit": f.fit} for f in figures]
+        _print_json({"examples": len(examples), "figures": rows, "variety": varied, "keywords": words})
+    else:
+        click.echo(f"{len(examples)} lines")
+        for figure in figures:
+            value = f"{figure.value:.2%}" if figure.name.startswith("share") else f"{figure.value:.0f}"
+            limit = f"{figure.limit:.0%}" if figure.name.startswith("share") else f"{figure.limit:.0f}"
+            click.echo(f"{'fit    ' if figure.fit else 'NOT FIT'} {figure.name}: {value} (at most {limit})")
+        for personality, values in varied.items():
+            click.echo(f"{personality}: {_pairs({name.replace('_', ' '): value for name, value in values.items()})}")
+        _print_keywords(words)
+    if strict and not all(figure.fit for figure in figures):
+        raise click.exceptions.Exit(1)
+
+
+def _print_keywords(found: dict[str, dict[str, Any]]) -> None:
+    click.echo("over-represented words (lines, z-score):")
+    for role, values in found.items():
+        for value, entry in values.items():
+            strongest = ", ".join(f"{k['word']} {k['lines']} ({k['z']:.1f})" for k in entry["strongest"])
+            click.echo(f"  {role} {value}: {entry['words']}{': ' if strongest else ''}{strongest}")
 
 
 @main.command()
 @_file
 @domain_option
-@click.option("--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the three files.")
-@click.option("--seed", default=0, show_default=True, help="Another seed, another split.")
-def split(file: Path, domain_name: str, output: Path, seed: int) -> None:
-    """Split FILE into train.jsonl, validation.jsonl and test.jsonl.
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for train.jsonl, validation.jsonl, test.jsonl."
+)
+@click.option("--fix", is_flag=True, help="Write the splits file beside FILE: everybody's splits from then on.")
+@click.option("--seed", type=int, help="Draw a new split with this seed, whatever the splits file says.")
+def split(file: Path, domain_name: str, output: Path | None, fix: bool, seed: int | None) -> None:
+    """Split FILE into train, validation and test, as files (--output), as the file that fixes the splits (--fix), or both.
 
-    Equal attribute combinations and nearly equal lines always stay on one side.
+    Equal attribute combinations and nearly equal lines always stay on one side. Where the splits are fixed already they are
+    kept, unless --seed or --fix asks for new ones.
 
     \b
     Example:
       npc-data split corpus.jsonl --output splits --seed 1
     """
+    if output is None and not fix:
+        raise click.UsageError("give --output FOLDER, --fix, or both")
     domain = load_domain(domain_name)
-    splits = corpus.split_examples(corpus.read_examples(file, domain), domain, seed=seed)
-    corpus.write_splits(output, splits, domain)
-    for name, examples in splits.items():
-        click.echo(f"{output / name}.jsonl: {len(examples)}")
+    if fix or seed is not None:
+        originals = [e for e in corpus.read_examples(file, domain) if e.augmented_from is None]
+        parts = splits.split_examples(originals, domain, seed=seed or 0)
+    else:
+        parts = splits.load_splits(file, domain)
+    if fix:
+        click.echo(f"{splits.fix_splits(file, parts, domain)}: {_pairs({name: len(part) for name, part in parts.items()})}")
+    if output is not None:
+        splits.write_splits(output, parts, domain)
+        for name, examples in parts.items():
+            click.echo(f"{output / name}.jsonl: {len(examples)}")
+
+
+@main.command()
+@_file
+@domain_option
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Corpus to write: FILE and its copies."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="The most copies; never more than FILE has lines.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, other items.")
+def augment(file: Path, domain_name: str, output: Path, limit: int | None, seed: int) -> None:
+    """Add counterfactual copies to FILE: the same line, another item of the same class, in line and attributes.
+
+    Copies are marked; they train only where their source does, and are in no validation or test split.
+
+    \b
+    Example:
+      npc-data augment corpus.jsonl --output augmented.jsonl
+    """
+    from npc_align.augment import counterfactuals
+
+    domain = load_domain(domain_name)
+    if output.resolve() == file.resolve():
+        raise UserError(f"{output}: this is the source; name another file")
+    examples = [e for e in corpus.read_examples(file, domain) if e.augmented_from is None]
+    copies = counterfactuals(examples, domain, limit=limit, seed=seed)
+    files: dict[Path, Any] = {
+        output: (corpus.to_record(e.attributes, e.line, domain, e.augmented_from) for e in [*examples, *copies])
+    }
+    corpus.write_together(files)
+    if splits.splits_file(file).is_file():
+        # The groups are those of the source lines, so the source's splits hold for the copy of the corpus too.
+        splits.fix_splits(output, splits.load_splits(file, domain), domain)
+    click.echo(f"{output}: {len(examples)} lines and {len(copies)} copies")
 
 
 @main.command()

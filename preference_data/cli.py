@@ -111,15 +111,16 @@ def pair(
 
     Example: npc-pref pair --candidates runs/pref/checked.jsonl --output runs/pref/pairs.jsonl
     """
-    from npc_align.corpus import read_examples, write_jsonl
+    from npc_align.corpus import write_jsonl
+    from npc_align.splits import load_splits
     from preference_data.pairs import build_pairs
 
     domain = load_domain(domain_name)
     rows = _read(candidates, "npc-pref check")
-    examples = read_examples(corpus or default_corpus(domain_name), domain)
+    splits = load_splits(corpus or default_corpus(domain_name), domain)
     pairs, report = build_pairs(
         rows,
-        examples,
+        splits,
         domain,
         per_prompt=per_prompt,
         corrupted_share=corrupted_share,

@@ -15,6 +15,7 @@ from typing import Any
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain
 from npc_align.korean.speech_level import Token, _kiwi, sentences, tokens
+from npc_align.mentions import item_mentions, rename_mentions
 
 Corruption = Callable[[str, Attributes, Domain, random.Random], Iterator[str]]
 
@@ -44,14 +45,6 @@ _LATIN = {
     "대여": "rental", "대여료": "rental", "은화": "silver", "금화": "gold", "보상": "reward", "보수": "reward",
     "덕분": "thanks",
 }  # fmt: skip
-
-# Particles and copula forms that change with the sound before them: after a consonant, after a vowel.
-_PARTICLES = [
-    ("이었", "였"), ("이에요", "예요"), ("이랑", "랑"), ("이나", "나"), ("이라", "라"), ("이란", "란"), ("이야", "야"),
-    ("이여", "여"), ("이든", "든"), ("이면", "면"), ("이고", "고"), ("이지", "지"), ("이죠", "죠"), ("이네", "네"),
-    ("이군", "군"), ("이요", "요"), ("이다", "다"), ("이며", "며"), ("으로", "로"), ("은", "는"), ("이", "가"), ("을", "를"),
-    ("과", "와"), ("아", "야"),
-]  # fmt: skip
 
 
 def corrupt(line: str, attributes: Attributes, domain: Domain, kind: str, rng: random.Random) -> str | None:
@@ -144,32 +137,9 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 def _swap_items(line: str, domain: Domain, replaced: Any, by: list[str]) -> Iterator[str]:
     """`line` with one mention of a `replaced` item turned into one of `by`, for each choice of both."""
-    words = sorted({word for item in replaced for word in domain.items.get(item, ())}, key=len, reverse=True)
-    if not words:
-        return
-    mentions = [
-        match
-        for match in re.finditer(rf"(?<![가-힣])(?:{'|'.join(map(re.escape, words))})", line)
-        if not line.startswith(domain.not_items, match.start())
-    ]
     for item in by:
-        for match in mentions:
-            yield line[: match.start()] + item + _refit(line[match.end() :], match.group(), item)
-
-
-def _refit(rest: str, old: str, new: str) -> str:
-    """`rest`, which followed the noun `old`, with its particle made to fit `new`."""
-    for after_consonant, after_vowel in _PARTICLES:
-        before, after = (_particle(noun, after_consonant, after_vowel) for noun in (old, new))
-        if rest.startswith(before):
-            return after + rest[len(before) :]
-    return rest
-
-
-def _particle(noun: str, after_consonant: str, after_vowel: str) -> str:
-    final = (ord(noun[-1]) - 0xAC00) % 28
-    is_rieul_before_ro = final == 8 and after_vowel == "로"
-    return after_vowel if final == 0 or is_rieul_before_ro else after_consonant
+        for mention in item_mentions(line, replaced, domain):
+            yield rename_mentions(line, [mention], item)
 
 
 # --- The other side of 존댓말 and 반말

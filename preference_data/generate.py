@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.corpus import Example, group_ids, read_examples, split_examples
+from npc_align.corpus import Example
 from npc_align.domain import Domain, default_corpus, load_domain, shipped_domains
 from npc_align.errors import UserError
+from npc_align.splits import group_ids, load_splits
 from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def run(
     loaded = load_for_generation(model, device.dtype, device.name, domain=domain)
     world = loaded.domain
     source = corpus or _own_corpus(domain, world)
-    prompts = _training_prompts(read_examples(source, world), world)[:limit]
+    prompts = _training_prompts(source, world)[:limit]
     plan = _plan(loaded.name, world, source, sampling, batch_size, len(prompts))
     part, total = output.with_name(output.name + ".part"), len(prompts) * samples
     if _already_whole(output, plan):
@@ -96,10 +97,12 @@ def run(
     return total
 
 
-def _training_prompts(examples: Sequence[Example], domain: Domain) -> list[tuple[Example, str]]:
+def _training_prompts(corpus: Path, domain: Domain) -> list[tuple[Example, str]]:
     """One example of each attribute combination of the training split, with its split group."""
-    groups = dict(zip((e.id for e in examples), group_ids(list(examples), domain), strict=True))
-    unique = {domain.combination(e.attributes): e for e in reversed(split_examples(list(examples), domain)["train"])}
+    splits = load_splits(corpus, domain)
+    examples = [e for part in splits.values() for e in part]
+    groups = dict(zip((e.id for e in examples), group_ids(examples, domain), strict=True))
+    unique = {domain.combination(e.attributes): e for e in reversed(splits["train"])}
     return [(e, groups[e.id]) for e in sorted(unique.values(), key=lambda e: e.id)]
 
 

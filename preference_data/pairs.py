@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from npc_align.checks import check_line
-from npc_align.corpus import Example, group_ids, jaccard, split_examples, trigrams
+from npc_align.corpus import Example
 from npc_align.domain import Attributes, Domain
 from npc_align.errors import UserError
+from npc_align.likeness import jaccard, trigrams
+from npc_align.splits import group_ids
 from preference_data.candidates import read_row
 from preference_data.corrupt import CORRUPTIONS, corrupt
 
@@ -127,7 +129,7 @@ def similarity(a: str, b: str) -> float:
 
 def build_pairs(
     candidates: Sequence[Row],
-    examples: Sequence[Example],
+    splits: Mapping[str, Sequence[Example]],
     domain: Domain,
     *,
     per_prompt: int = 2,
@@ -144,7 +146,7 @@ def build_pairs(
 
     Args:
         candidates: rows that `check_rows` has been through.
-        examples: the whole corpus; only its train split is used.
+        splits: the corpus as `load_splits` gives it; good lines come from its train split.
         domain: the game's world.
         per_prompt: the most pairs of one prompt.
         kind_cap: the largest share of all pairs that may have one kind among their reasons.
@@ -162,7 +164,7 @@ def build_pairs(
     """
     limits = _Limits(per_prompt, kind_cap, max_similarity, min_length_ratio, corrupted_share)
     dropped: Counter[str] = Counter()
-    prompts = _prompts(candidates, examples, domain, dropped)
+    prompts = _prompts(candidates, splits, domain, dropped)
     sampled = _sampled_pairs(prompts, limits, dropped)
     pairs = _topped_up(prompts, sampled, domain, limits, seed, dropped, progress)
     pairs = _balanced(pairs, domain, limits, seed, dropped)
@@ -180,7 +182,9 @@ def build_pairs(
 # --- Prompts
 
 
-def _prompts(candidates: Sequence[Row], examples: Sequence[Example], domain: Domain, dropped: Counter[str]) -> list[_Prompt]:
+def _prompts(
+    candidates: Sequence[Row], splits: Mapping[str, Sequence[Example]], domain: Domain, dropped: Counter[str]
+) -> list[_Prompt]:
     """The prompts that have both candidates and a good line in the train split, in the candidates' order."""
     rows: dict[str, list[Row]] = defaultdict(list)
     for number, row in enumerate(candidates, start=1):
@@ -190,8 +194,9 @@ def _prompts(candidates: Sequence[Row], examples: Sequence[Example], domain: Dom
         attributes, _ = read_row(row, number, domain)
         rows[domain.combination(attributes)].append(row)
     good: dict[str, list[Example]] = defaultdict(list)
-    for example in split_examples(examples, domain)["train"]:
+    for example in splits["train"]:
         good[domain.combination(example.attributes)].append(example)
+    examples = [example for part in splits.values() for example in part]
     groups = dict(zip((example.id for example in examples), group_ids(examples, domain), strict=True))
     prompts = []
     for combination, own in rows.items():

@@ -9,8 +9,9 @@ from peft import LoraConfig, TaskType
 from trl import SFTConfig
 
 from npc_align.checks import rules_hash
-from npc_align.corpus import Example, read_examples, split_examples
+from npc_align.corpus import Example, read_examples
 from npc_align.domain import Domain, default_corpus, load_domain
+from npc_align.files import file_hash
 from npc_align.modeling.compiled import compile_layers
 from npc_align.modeling.completion_head import use_completion_head
 from npc_align.modeling.device import Device, choose_device
@@ -19,11 +20,12 @@ from npc_align.modeling.load import load_base, load_tokenizer, model_folder
 from npc_align.modeling.lora import Coverage, peft_names, resolve_targets
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.prompt import fingerprint, render
+from npc_align.splits import load_splits, splits_file
 from npc_align.training.arguments import local_processes, shared_arguments
 from npc_align.training.gate import GreedyGate
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
-from npc_align.training.run_folder import RunFolder, file_hash
+from npc_align.training.run_folder import RunFolder
 from npc_align.training.trainer_mixin import callbacks, publish_best
 from sft.config import SFTRunConfig
 from sft.trainer import GreetingSFTTrainer, IndexedCollator, tokenise
@@ -53,7 +55,7 @@ def train(run: SFTRunConfig) -> None:
     # Data
     domain = load_domain(run.data.domain)
     corpus = corpus_path(run)
-    splits = split_examples(read_examples(corpus, domain), domain)
+    splits = load_splits(corpus, domain, augmented=True)
     examples, held_out = splits["train"][: run.data.limit], splits["validation"]
 
     # Model
@@ -65,6 +67,7 @@ def train(run: SFTRunConfig) -> None:
     eval_set = tokenise(held_out, domain, run.data.renderer, codec)
     inputs = {
         "corpus": file_hash(corpus),
+        "splits": file_hash(splits_file(corpus)) if splits_file(corpus).is_file() else "drawn",
         "domain": domain.content_hash,
         "base": weights_hash(base),
     }

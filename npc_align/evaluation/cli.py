@@ -38,9 +38,9 @@ def main() -> None:
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
 @click.option(
     "--prompts",
-    default=300,
+    default=400,
     show_default=True,
-    help="Prompts drawn from the domain that no corpus line uses; 0: the split's own.",
+    help="Prompts that no corpus line uses: the domain's own test prompts, else drawn; 0: the split's own.",
 )
 @click.option("--probes", type=click.Path(path_type=Path), default=None, help='JSONL of {"attributes": {…}} to answer instead.')
 @click.option(

@@ -16,18 +16,21 @@ import click
 
 from npc_align.checks import rules_hash
 from npc_align.cli import DEFAULT_DOMAIN
-from npc_align.corpus import Example, read_examples, split_examples
-from npc_align.domain import Attributes, Domain, default_corpus, load_domain
+from npc_align.corpus import Example
+from npc_align.domain import Attributes, Domain, default_corpus, load_domain, shipped_file
 from npc_align.errors import UserError
 from npc_align.evaluation.measure import JudgedLine, held_out_loss, judged_lines, read_probes, summarise
 from npc_align.evaluation.statistics import paired_difference
+from npc_align.files import write_text
 from npc_align.modeling.device import choose_device
 from npc_align.modeling.generation import Decoding
 from npc_align.modeling.identity import FILE as IDENTITY_FILE
 from npc_align.modeling.identity import load_identity
 from npc_align.modeling.load import adapter_folder, is_adapter, load_for_generation, model_folder, read_identity
-from npc_align.training.run_folder import versions, write_text
+from npc_align.splits import load_splits
+from npc_align.training.run_folder import versions
 
+TEST_PROMPTS = "test_prompts.jsonl"
 _DRAW_SEED = 7919  # of the held-out prompts; another seed than any split or training run
 
 
@@ -38,7 +41,8 @@ class Request:
     Attributes:
         models: (label, path) pairs; each is compared with the one before it.
         split: `test`, `validation` or `train`: reference lines for the held-out loss, and the prompts where `prompts` is 0.
-        prompts: draw so many prompts from the domain that no corpus line uses; 0: the split's own prompts.
+        prompts: so many prompts that no corpus line uses: the first of the domain's own test prompts where it ships as many and
+            no other corpus is named, else drawn; 0: the split's own prompts.
         probes: a JSONL file of prompts instead.
     """
 
@@ -63,9 +67,9 @@ def evaluate(request: Request) -> dict[str, Any]:
         UserError: no such model, corpus or split.
     """
     domain = load_domain(request.domain)
-    corpus = read_examples(request.corpus or default_corpus(request.domain), domain)
-    references = split_examples(corpus, domain)[request.split]
-    prompts = _prompts(request, domain, corpus, references)
+    splits = load_splits(request.corpus or default_corpus(request.domain), domain)
+    references = splits[request.split]
+    prompts = _prompts(request, domain, [e for examples in splits.values() for e in examples], references)
     request.output.mkdir(parents=True, exist_ok=True)
     labels = [label for label, _ in request.models]
     if len(set(labels)) < len(labels):
@@ -99,6 +103,11 @@ def _prompts(request: Request, domain: Domain, corpus: Sequence[Example], refere
     if request.probes:
         return read_probes(request.probes, domain)
     if request.prompts:
+        shipped = shipped_file(request.domain, TEST_PROMPTS)
+        if request.corpus is None and shipped.is_file():
+            own = read_probes(shipped, domain)
+            if len(own) >= request.prompts:
+                return own[: request.prompts]
         return domain.draw(request.prompts, _DRAW_SEED, exclude={domain.combination(e.attributes) for e in corpus})
     return [e.attributes for e in references]
 

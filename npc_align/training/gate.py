@@ -14,12 +14,12 @@ import click
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain
 from npc_align.errors import UserError
+from npc_align.files import write_text
 from npc_align.modeling.generation import Decoding, Line, generate_lines
 from npc_align.modeling.load import merged_copy
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.prompt import render
 from npc_align.training.config import GateSection
-from npc_align.training.run_folder import write_text
 
 
 class GreedyGate:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,25 +13,11 @@ from typing import Any
 
 from npc_align.domain import Domain
 from npc_align.errors import UserError
+from npc_align.files import write_text
 from npc_align.modeling.identity import Identity
 from npc_align.training.config import to_yaml
 
 _VERSIONED = ("torch", "trl", "transformers", "peft", "accelerate", "datasets", "deepspeed", "kiwipiepy")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, 16 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class RunFolder:

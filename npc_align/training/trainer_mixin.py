@@ -17,13 +17,14 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
 from npc_align.errors import UserError
+from npc_align.files import write_text
 from npc_align.modeling.identity import Identity
 from npc_align.training.config import OptimSection
 from npc_align.training.gate import GreedyGate, selection_score
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
 from npc_align.training.plots import plot_losses, read_metrics
-from npc_align.training.run_folder import RunFolder, write_text
+from npc_align.training.run_folder import RunFolder
 
 RECORD_INDEX = "record_index"
 

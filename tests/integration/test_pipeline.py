@@ -94,8 +94,9 @@ def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Pat
 
 
 def test_candidates_come_from_training_prompts_only(commands: Commands, preferences: Path, small_corpus: Path) -> None:
-    from npc_align.corpus import read_examples, split_examples
+    from npc_align.corpus import read_examples
     from npc_align.domain import load_domain
+    from npc_align.splits import split_examples
 
     domain = load_domain("weapon_rental")
     splits = split_examples(read_examples(small_corpus, domain), domain)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import errno
 import json
-import random
 import signal
 import subprocess
 import sys
 import unicodedata
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from npc_align import corpus
 from npc_align.corpus import CorpusError, Example
 from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
+from npc_align.splits import SPLITS
 
 GREETING = "오랜만에 들렀는데 잘 지내셨어요?"
 
@@ -48,17 +45,6 @@ def problems_of(path: Path, domain: Domain) -> list[corpus.RecordProblem]:
     with pytest.raises(CorpusError) as caught:
         corpus.read_examples(path, domain)
     return caught.value.problems
-
-
-def numbered(domain: Domain, count: int, seed: int = 0) -> list[Example]:
-    """Examples with attributes of their own and lines that have nothing in common."""
-    rng = random.Random(seed)
-    lines = ["".join(chr(rng.randrange(0xAC00, 0xD7A4)) for _ in range(20)) for _ in range(count)]
-    return [Example(a, line, f"c:{i}") for i, (a, line) in enumerate(zip(domain.draw(count, seed), lines, strict=True))]
-
-
-def side_of(splits: dict[str, list[Example]]) -> dict[str, str]:
-    return {example.id: name for name, examples in splits.items() for example in examples}
 
 
 # --- Reading
@@ -285,7 +271,7 @@ def test_a_kill_between_temporary_and_replace_leaves_the_old_file(tmp_path: Path
 
 @pytest.mark.parametrize("after", range(6))
 def test_a_kill_never_leaves_two_splits_mixed(tmp_path: Path, after: int) -> None:
-    names = [tmp_path / f"{name}.jsonl" for name in corpus.SPLITS]
+    names = [tmp_path / f"{name}.jsonl" for name in SPLITS]
     for path in names:
         path.write_text("old\n")
     targets = ", ".join(f"Path({str(path)!r}): [{{'new': 1}}]" for path in names)
@@ -302,119 +288,3 @@ def test_a_link_is_written_through_and_a_folder_is_refused(tmp_path: Path) -> No
     assert (tmp_path / "real.jsonl").read_text() == '{"n": 1}\n'
     with pytest.raises(UserError, match="not an ordinary file"):
         corpus.write_jsonl(tmp_path, [])
-
-
-# --- Likeness and groups
-
-
-def test_trigrams_ignore_white_space_and_short_lines_still_compare() -> None:
-    assert corpus.trigrams("가나 다라") == corpus.trigrams("가나다라") == {"가나다", "나다라"}
-    assert corpus.jaccard(corpus.trigrams("네."), corpus.trigrams("네.")) == 1.0
-    assert corpus.jaccard(corpus.trigrams("네."), corpus.trigrams("응.")) == 0.0
-    assert corpus.jaccard(corpus.trigrams("가나다라"), corpus.trigrams("나다라마")) == pytest.approx(1 / 3)
-
-
-@given(st.lists(st.text("가나다", min_size=1, max_size=12), max_size=25))
-def test_groups_are_exactly_the_chains_of_near_lines(lines: list[str]) -> None:
-    domain = load_domain("weapon_rental")
-    attributes = domain.draw(len(lines), 0) if lines else []
-    examples = [Example(a, line, str(i)) for i, (a, line) in enumerate(zip(attributes, lines, strict=True))]
-    expected = [{i} for i in range(len(lines))]  # brute force: merge until nothing is near any more
-    for i, a in enumerate(lines):
-        for j, b in enumerate(lines[:i]):
-            if corpus.jaccard(corpus.trigrams(a), corpus.trigrams(b)) > corpus.NEAR:
-                merged = expected[i] | expected[j]
-                for k in merged:
-                    expected[k] = merged
-    ids = corpus.group_ids(examples, domain)
-    assert [{j for j, other in enumerate(ids) if other == own} for own in ids] == expected
-
-
-def test_group_ids_depend_on_content_alone(v2: Domain) -> None:
-    examples = numbered(v2, 30)
-    examples.append(Example(examples[0].attributes, "딴말", "c:x"))
-    ids = dict(zip([e.id for e in examples], corpus.group_ids(examples, v2), strict=True))
-    backwards = [Example(e.attributes, e.line, e.id) for e in reversed(examples)]
-    assert dict(zip([e.id for e in backwards], corpus.group_ids(backwards, v2), strict=True)) == ids
-    assert ids["c:x"] == ids["c:0"]
-    assert all(len(i) == 12 and int(i, 16) >= 0 for i in ids.values())
-
-
-# --- Splitting
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_planted_relatives_never_straddle(v2: Domain, seed: int) -> None:
-    base = numbered(v2, 120)
-    fresh = v2.draw(60, 99, [v2.combination(e.attributes) for e in base])
-    near = [Example(a, e.line + "요", f"near:{e.id}") for a, e in zip(fresh, base[:60], strict=True)]
-    same = [Example(e.attributes, f"딴말 {e.line[::-1]}", f"same:{e.id}") for e in base[30:90]]
-    side = side_of(corpus.split_examples(base + near + same, v2, seed=seed))
-    for relative in near + same:
-        assert side[relative.id] == side[relative.id.partition(":")[2]]
-    assert set(side.values()) == set(corpus.SPLITS)
-
-
-def test_a_split_follows_the_seed_and_not_the_order(v2: Domain) -> None:
-    examples = numbered(v2, 100)
-    shuffled = random.Random(5).sample(examples, len(examples))
-    first = side_of(corpus.split_examples(examples, v2, seed=1))
-    assert side_of(corpus.split_examples(shuffled, v2, seed=1)) == first
-    assert side_of(corpus.split_examples(examples, v2, seed=2)) != first
-
-
-def test_personalities_keep_their_share_in_every_split(v2: Domain) -> None:
-    examples = numbered(v2, 600)
-    for name, share in zip(corpus.SPLITS, (0.8, 0.1, 0.1), strict=True):
-        part = corpus.split_examples(examples, v2)[name]
-        counts = Counter(v2.role(e.attributes, "personality") for e in part)
-        assert len(counts) == 6
-        assert all(abs(count - 100 * share) <= 1 for count in counts.values())
-
-
-@pytest.mark.parametrize("count", [3, 4, 5, 7])
-def test_no_split_is_empty_however_few_the_groups(v2: Domain, count: int) -> None:
-    splits = corpus.split_examples(numbered(v2, count), v2)
-    assert all(splits.values())
-    assert sum(map(len, splits.values())) == count
-
-
-def test_fewer_groups_than_splits_is_an_error(v2: Domain) -> None:
-    with pytest.raises(UserError, match="form 2 groups"):
-        corpus.split_examples(numbered(v2, 2), v2)
-
-
-@pytest.mark.parametrize("fractions", [(1.0, 0.0, 0.0), (0.8, 0.3, 0.1), (0.5, 0.5), (1.2, -0.1, -0.1)])
-def test_impossible_fractions_are_an_error(v2: Domain, fractions: Any) -> None:
-    with pytest.raises(UserError, match="sum to 1"):
-        corpus.split_examples(numbered(v2, 10), v2, fractions=fractions)
-
-
-# --- Statistics
-
-
-def test_statistics_count_what_is_there(v2: Domain) -> None:
-    first, second, third, fourth = numbered(v2, 4)
-    examples = [
-        Example(first.attributes, "안녕하세요 사장님 오늘도 왔어요", "1"),
-        Example(second.attributes, "안녕하세요 사장님 오늘도 왔어요", "2"),
-        Example(third.attributes, "안녕하세요 사장님 오늘도 왔네", "3"),
-        Example({}, fourth.line, "4"),
-    ]
-    found = corpus.statistics(examples, v2)
-    assert found["examples"] == 4
-    assert all(sum(counts.values()) == 4 and counts["(unset)"] == 1 for counts in found["values"].values())
-    assert found["characters"] == {"min": 16, "median": 17.0, "max": 20}
-    assert (found["duplicate_lines"], found["near_duplicate_lines"]) == (1, 3)
-    assert sum(found["distinct_openings"].values()) == len({v2.role(e.attributes, "personality") for e in examples})
-    assert found["distinct_1"] == pytest.approx(6 / 13, abs=1e-4)
-    assert found["distinct_2"] == pytest.approx(4 / 9, abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["weapon_rental", "weapon_rental_v1"])
-def test_the_shipped_corpora_are_clean_and_split(name: str) -> None:
-    domain = load_domain(name)
-    examples = corpus.read_examples(Path(corpus.__file__).parent / "data" / name / "corpus.jsonl", domain)
-    found = corpus.statistics(examples, domain)
-    assert (found["duplicate_lines"], found["near_duplicate_lines"]) == (0, 0)
-    assert all(corpus.split_examples(examples, domain).values())

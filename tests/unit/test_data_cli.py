@@ -19,8 +19,9 @@ from click.testing import CliRunner, Result
 from npc_align import corpus
 from npc_align.cli import FriendlyGroup, MissingExtra
 from npc_align.data_cli import main
-from npc_align.domain import load_domain
+from npc_align.domain import default_corpus, load_domain
 from npc_align.errors import UserError
+from npc_align.splits import SPLITS, load_splits
 
 V1 = ["--domain", "weapon_rental_v1"]
 
@@ -112,10 +113,67 @@ def test_stats_as_text_and_as_json(old: Path) -> None:
 def test_split_writes_three_files_that_hold_everything(old: Path, tmp_path: Path) -> None:
     result = run("split", old, *V1, "--output", tmp_path / "s", "--seed", 3)
     assert result.exit_code == 0, result.output
-    rows = [row for name in corpus.SPLITS for _, row in corpus.read_jsonl(tmp_path / "s" / f"{name}.jsonl")]
+    rows = [row for name in SPLITS for _, row in corpus.read_jsonl(tmp_path / "s" / f"{name}.jsonl")]
     assert sorted(map(str, rows)) == sorted(str(row) for _, row in corpus.read_jsonl(old))
     assert len(list((tmp_path / "s").iterdir())) == 3
     assert result.stdout.count("\n") == 3
+
+
+def test_fixed_splits_hold_until_new_ones_are_asked_for(old: Path, tmp_path: Path) -> None:
+    assert run("split", old, *V1).exit_code == 2
+    assert "old.splits.json: train " in run("split", old, *V1, "--fix", "--seed", 3).stdout
+    run("split", old, *V1, "--output", tmp_path / "kept")
+    run("split", old, *V1, "--output", tmp_path / "same", "--seed", 3)
+    run("split", old, *V1, "--output", tmp_path / "new", "--seed", 4)
+    kept, same, new = ((tmp_path / name / "test.jsonl").read_text() for name in ("kept", "same", "new"))
+    assert sorted(kept.splitlines()) == sorted(same.splitlines()) != sorted(new.splitlines())
+
+
+def test_corpus_report_says_what_is_fit_and_what_is_not(old: Path) -> None:
+    found = json.loads(run("corpus-report", old, *V1, "--json").stdout)
+    assert found["examples"] == 40
+    assert {"name": "lines told twice", "value": 0, "limit": 0, "fit": True} in found["figures"]
+    cells = next(f for f in found["figures"] if f["name"].startswith("empty cells"))
+    assert cells["value"] > 0
+    assert not cells["fit"]
+    text = run("corpus-report", old, *V1)
+    assert text.exit_code == 0
+    assert f"NOT FIT empty cells of personality, class, result and visit: {cells['value']} (at most 0)" in text.stdout
+    assert run("corpus-report", old, *V1, "--strict").exit_code == 1
+
+
+def test_stats_names_over_represented_words_on_request(tmp_path: Path) -> None:
+    domain = load_domain("weapon_rental")
+    rows = [
+        corpus.to_record(a, f"{'시위를 당겼어요.' if a['모험가타입'] == '궁수' else '문을 열었어요.'} {i}번 왔어요.", domain)
+        for i, a in enumerate(domain.draw(80, 1))
+    ]
+    corpus.write_jsonl(tmp_path / "c.jsonl", rows)
+    assert "keywords" not in json.loads(run("stats", tmp_path / "c.jsonl", "--json").stdout)
+    found = json.loads(run("stats", tmp_path / "c.jsonl", "--keywords", "--json").stdout)["keywords"]["class"]
+    assert {k["word"] for k in found["궁수"]["strongest"]} == {"시위", "당기다"}
+    assert "class 궁수: 2: " in run("stats", tmp_path / "c.jsonl", "--keywords").stdout
+
+
+def test_augment_writes_marked_copies_that_keep_the_splits(tmp_path: Path) -> None:
+    source = tmp_path / "c.jsonl"
+    shipped = default_corpus("weapon_rental").read_text(encoding="utf-8").splitlines(keepends=True)
+    source.write_text("".join(shipped[:200]), encoding="utf-8")
+    assert run("split", source, "--fix").exit_code == 0
+    result = run("augment", source, "--output", tmp_path / "more.jsonl", "--limit", 20)
+    assert result.exit_code == 0, result.output
+    assert "more.jsonl: 200 lines and 20 copies" in result.stdout
+    domain = load_domain("weapon_rental")
+    before, after = (load_splits(path, domain, augmented=True) for path in (source, tmp_path / "more.jsonl"))
+    for name in ("validation", "test"):
+        assert {e.line for e in after[name]} == {e.line for e in before[name]}
+    copies = [e for e in after["train"] if e.augmented_from]
+    assert 0 < len(copies) <= 20
+    again = run("augment", tmp_path / "more.jsonl", "--output", tmp_path / "again.jsonl", "--limit", 20)
+    assert "200 lines and 20 copies" in again.stdout
+    refused = run("augment", source, "--output", source)
+    assert refused.exit_code == 1
+    assert "name another file" in refused.stderr
 
 
 def test_a_bad_corpus_is_split_by_nobody(old: Path, tmp_path: Path) -> None:

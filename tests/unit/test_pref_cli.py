@@ -17,10 +17,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from npc_align.checks import rules_hash
-from npc_align.corpus import read_examples, split_examples
+from npc_align.corpus import read_examples
 from npc_align.domain import Domain, default_corpus, load_domain, shipped_file
 from npc_align.errors import UserError
 from npc_align.prompt import render
+from npc_align.splits import split_examples
 from preference_data.cli import main
 
 

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from npc_align.errors import UserError
+from npc_align.files import write_text
 from npc_align.modeling.identity import Identity, load_identity
-from npc_align.training.run_folder import RunFolder, check_adapter, write_text
+from npc_align.training.run_folder import RunFolder, check_adapter
 from sft.config import SFTRunConfig
 
 IDENTITY = Identity("user_assistant", "0" * 16, "weapon_rental", "embedded", "1" * 16, 1, 256)
