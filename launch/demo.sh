@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 320) evaluate=()
+out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 640) evaluate=()
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)

@@ -45,7 +45,7 @@ def test_npc_data_check_runs_on_the_shipped_corpus(base_install: Path, tmp_path:
     assert str(base_install.parent) in corpus, "the wheel carries the corpus"
     done = _run([base_install / "npc-data", "check", "--strict", corpus], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "960" in done.stdout
+    assert "3365" in done.stdout
 
 
 def test_base_install_has_no_torch(base_install: Path, tmp_path: Path) -> None:
