@@ -80,7 +80,14 @@ def run(
 @click.argument("run_folder", metavar="RUN")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16", "float16"]), default="auto", show_default=True)
-def merge(run_folder: str, out: Path, dtype: str) -> None:
+@click.option(
+    "--layout",
+    type=click.Choice(["transformers", "exaone"]),
+    default="transformers",
+    show_default=True,
+    help="exaone: EXAONE-3.5 under its own names.",
+)
+def merge(run_folder: str, out: Path, dtype: str, layout: str) -> None:
     """Write RUN's merged model to OUT, so that a plain `generate` in anybody's code gives the same lines.
 
     \b
@@ -90,8 +97,24 @@ def merge(run_folder: str, out: Path, dtype: str) -> None:
     from npc_align.evaluation.merge import merge as write_merged
     from npc_align.modeling.device import choose_device
 
-    write_merged(run_folder, out, choose_device(dtype).dtype)
+    write_merged(run_folder, out, choose_device(dtype).dtype, layout)
     click.echo(f"merged model: {out}")
+
+
+@main.command("export-adapter")
+@click.argument("run_folder", metavar="RUN")
+@click.argument("out", type=click.Path(path_type=Path))
+def export_adapter(run_folder: str, out: Path) -> None:
+    """Write RUN's adapter to OUT under EXAONE-3.5's own names, for a server that loads EXAONE by them.
+
+    \b
+    Example:
+      npc-eval export-adapter runs/dpo adapters/npc-greeter
+    """
+    from npc_align.evaluation.merge import export_adapter as write_adapter
+
+    write_adapter(run_folder, out)
+    click.echo(f"adapter in EXAONE's layout: {out}")
 
 
 @main.command()

@@ -77,13 +77,19 @@ def load_tokenizer(folder: Path) -> Any:
 def load_base(folder: Path, dtype: torch.dtype) -> Any:
     """The causal LM of a model folder in `dtype`, on the CPU; code that ships with a model is never run.
 
+    EXAONE-3.5, which brings its own code, loads as the Llama model that it is.
+
     Raises:
         UserError: unreadable, or of an architecture that transformers doesn't know.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    from npc_align.modeling.exaone import is_exaone, load_exaone
+
     try:
+        if is_exaone(folder):
+            return load_exaone(folder, dtype)
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"{folder}: transformers can't load it ({str(error).splitlines()[0]})") from error

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,12 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Commands:
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory, corpus_file: Path) -> Path:
     """Ninety-six lines of the shipped corpus, sixteen of each personality."""
+    by_personality: dict[str, list[str]] = defaultdict(list)
+    for row in corpus_file.read_text(encoding="utf-8").splitlines(keepends=True):
+        by_personality[json.loads(row)["성격"]].append(row)
     path = tmp_path_factory.mktemp("corpus") / "corpus.jsonl"
-    path.write_text("".join(corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:96]), encoding="utf-8")
+    rounds = list(zip(*by_personality.values(), strict=False))[:16]
+    path.write_text("".join(row for one_of_each in rounds for row in one_of_each), encoding="utf-8")
     return path
 
 

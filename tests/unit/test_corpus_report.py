@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from made_up import numbered
 
 from npc_align import corpus, corpus_report
 from npc_align.corpus import Example
 from npc_align.domain import Domain, load_domain
 from npc_align.keywords import content_words, over_represented
+from tests.unit.made_up import numbered
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import numbered
 
 from npc_align import likeness, splits
 from npc_align.corpus import Example, read_examples, to_record, write_jsonl
 from npc_align.domain import Domain, default_corpus, load_domain
 from npc_align.errors import UserError
+from tests.unit.made_up import numbered
 
 
 @pytest.fixture
