@@ -11,7 +11,8 @@ import torch
 from npc_align.errors import UserError
 from npc_align.modeling.tokens import PromptCodec
 
-DECODING_KEYS = ("do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens")
+_CROWDED = 0.75  # a batch is thinned out when no more than this share of its rows is still speaking: thinning copies the cache
+DECODING_KEYS = ("do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,13 @@ def generate_lines(
     seed: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Line]:
-    """One line per prompt, in order.
+    """One line per prompt, in order: what `model.generate` says with `default_generation_config`, without what it wastes.
+
+    Lines of a batch end at different times, and `generate` goes on with every row until the last one has ended; here ended
+    rows leave the batch. What the model ships as generation config plays no part.
 
     Args:
-        model: a causal LM; its generation config is replaced for the call and put back.
+        model: a causal LM with a key-value cache.
         codec: the tokenizer and its renderer.
         prompts: rendered prompts.
         decoding: default decoding where None.
@@ -77,7 +81,6 @@ def generate_lines(
     encoded = [codec.prompt_ids(prompt, f"prompt {i + 1}") for i, prompt in enumerate(prompts)]
     order = sorted(range(len(prompts)), key=lambda i: len(encoded[i]))
     lines: list[Line | None] = [None] * len(prompts)
-    shipped, model.generation_config = model.generation_config, default_generation_config(codec)
     # The last position of every row, cut out of the prefill's states, isn't contiguous: PyTorch's CPU linear then copies the whole
     # head once per row (43 GB at 128 rows of a 262k vocabulary) or falls back to a product that takes minutes.
     hook = model.get_output_embeddings().register_forward_pre_hook(lambda _, states: (states[0].contiguous(), *states[1:]))
@@ -86,33 +89,56 @@ def generate_lines(
             torch.manual_seed(seed)
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            for index, line in zip(batch, _generate_batch(model, codec, [encoded[i] for i in batch], decoding), strict=True):
-                lines[index] = line
+            for index, ids in zip(batch, _decode(model, codec, [encoded[i] for i in batch], decoding), strict=True):
+                lines[index] = _line(codec, ids)
             if progress:
                 progress(len(batch))
     finally:
         hook.remove()
-        model.generation_config = shipped
     return [line for line in lines if line is not None]
 
 
-def _generate_batch(model: Any, codec: PromptCodec, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[Line]:
+def _decode(model: Any, codec: PromptCodec, prompts: Sequence[Sequence[int]], decoding: Decoding) -> list[list[int]]:
+    """New ids per prompt, the stop id included where the model came to one."""
+    from transformers import DynamicCache
+
+    from npc_align.modeling.sampling import logits_processors
+
     device = next(model.parameters()).device
     width, pad = max(map(len, prompts)), codec.tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=device)
+    history = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    knobs: dict[str, Any] = {"max_new_tokens": decoding.max_new_tokens, **decoding.knobs}
-    if knobs.get("do_sample"):
-        from npc_align.modeling.sampling import SAMPLING_KEYS, sampling_processors
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    stops = torch.tensor(codec.stop_ids, device=device)
+    processors = logits_processors(decoding.knobs)
+    cache = DynamicCache(config=model.config.get_text_config())
+    spoken: list[list[int]] = [[] for _ in prompts]
+    rows = torch.arange(len(prompts), device=device)  # the prompt that each row of the batch belongs to
+    running = torch.ones(len(prompts), dtype=torch.bool, device=device)
+    fed = history
+    for _ in range(decoding.max_new_tokens):
+        output = model(
+            input_ids=fed, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        tokens = processors(history, output.logits[:, -1].float()).argmax(-1)
+        for row, token, still in zip(rows.tolist(), tokens.tolist(), running.tolist(), strict=True):
+            if still:
+                spoken[row].append(token)
+        running &= ~torch.isin(tokens, stops)
+        if not running.any():
+            break
+        history = torch.cat([history, tokens.unsqueeze(1)], dim=1)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        positions = positions[:, -1:] + 1
+        if running.sum() <= _CROWDED * len(running):
+            kept = running.nonzero().squeeze(1)
+            cache.batch_select_indices(kept)
+            rows, history, mask, positions, running = (x[kept] for x in (rows, history, mask, positions, running))
+        fed = history[:, -1:]
+    return spoken
 
-        processors = sampling_processors(knobs)
-        knobs = {"logits_processor": processors, **{k: v for k, v in knobs.items() if k not in SAMPLING_KEYS}}
-    output = model.generate(input_ids=ids, attention_mask=mask, **knobs)[:, width:]
-    stops = set(model.generation_config.eos_token_id)
-    return [_line(codec, row, stops) for row in output.tolist()]
 
-
-def _line(codec: PromptCodec, ids: list[int], stops: set[int]) -> Line:
-    end = next((i for i, token in enumerate(ids) if token in stops), None)
-    text = codec.tokenizer.decode(ids if end is None else ids[:end], skip_special_tokens=True)
-    return Line(text.strip(), end is not None)
+def _line(codec: PromptCodec, ids: list[int]) -> Line:
+    finished = bool(ids) and ids[-1] in codec.stop_ids
+    text = codec.tokenizer.decode(ids[:-1] if finished else ids, skip_special_tokens=True)
+    return Line(text.strip(), finished)

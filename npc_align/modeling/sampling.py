@@ -15,6 +15,7 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -22,8 +23,6 @@ from transformers import (
 
 _BLOCK = 512  # words per block: about the root of the vocabulary, so both levels are short
 _TRANSFORMERS_TOP_K = 50  # what `generate` keeps when it samples and nobody named top_k
-
-SAMPLING_KEYS = ("do_sample", "temperature", "top_k", "top_p", "min_p")
 
 
 def draw_tokens(scores: torch.Tensor) -> torch.Tensor:
@@ -57,9 +56,17 @@ class DrawnToken(LogitsProcessor):
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
 
 
-def sampling_processors(knobs: Mapping[str, Any]) -> LogitsProcessorList:
-    """What `generate(do_sample=True, **knobs)` does to the logits, in transformers' order, ending with the draw."""
+def logits_processors(knobs: Mapping[str, Any]) -> LogitsProcessorList:
+    """What `generate(**knobs)` does to the logits before it picks a token, in transformers' order, ending with the draw.
+
+    Args:
+        knobs: `repetition_penalty`, and with `do_sample` the sampling knobs; none of them is greedy decoding.
+    """
     processors = LogitsProcessorList()
+    if knobs.get("repetition_penalty", 1.0) != 1.0:
+        processors.append(RepetitionPenaltyLogitsProcessor(knobs["repetition_penalty"]))
+    if not knobs.get("do_sample"):
+        return processors
     if knobs.get("temperature", 1.0) != 1.0:
         processors.append(TemperatureLogitsWarper(knobs["temperature"]))
     if top_k := knobs.get("top_k", _TRANSFORMERS_TOP_K):

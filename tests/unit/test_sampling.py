@@ -10,7 +10,7 @@ import torch
 from transformers import GenerationConfig
 
 from npc_align.modeling.load import load_base
-from npc_align.modeling.sampling import draw_tokens, sampling_processors
+from npc_align.modeling.sampling import draw_tokens, logits_processors
 
 
 def test_draws_follow_softmax() -> None:
@@ -41,6 +41,7 @@ def test_a_word_of_no_weight_is_never_drawn(allowed: list[int]) -> None:
     "knobs",
     [
         {},
+        {"repetition_penalty": 1.5},
         {"top_k": 0},
         {"temperature": 0.7, "top_p": 0.9},
         {"top_k": 7, "min_p": 0.05},
@@ -59,7 +60,7 @@ def test_the_knobs_leave_what_transformers_leaves(knobs: dict[str, Any], tiny_mo
     config, _ = model._prepare_generation_config(GenerationConfig(), do_sample=True, **knobs)
     model._prepare_special_tokens(config, device="cpu")
     theirs = model._get_logits_processor(generation_config=config, input_ids_seq_length=2, device="cpu", logits_processor=[])
-    ours = sampling_processors(knobs)
+    ours = logits_processors({"do_sample": True, **knobs})
     ours.insert(len(ours) - 1, record)
     drawn = ours(ids, logits.clone())
     torch.testing.assert_close(seen[0], theirs(ids, logits.clone()))
