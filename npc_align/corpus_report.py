@@ -45,6 +45,7 @@ def statistics(examples: Sequence[Example], domain: Domain) -> dict[str, Any]:
         "values": {
             attribute.key: _value_counts(examples, attribute.key, list(attribute.labels)) for attribute in domain.attributes
         },
+        "cells": _cell_sizes(examples, domain),
         "characters": {"min": min(lengths), "median": stats.median(lengths), "max": max(lengths)} if lengths else {},
         "duplicate_lines": len(lines) - len(set(lines)),
         "near_duplicate_lines": _near_duplicates(lines),
@@ -68,7 +69,7 @@ def fitness(examples: Sequence[Example], domain: Domain, checked: Callable[[Exam
         Figure("share of lines with a near neighbour", _near_duplicates(lines) / len(lines), _MOST_NEAR),
         Figure("share of sentences told twice", repeated_sentences(lines), _MOST_REPEATED_SENTENCES),
         Figure("share of openings across levels of speech", shared_openings(examples, domain), _MOST_SHARED_OPENINGS),
-        Figure("empty cells of personality, class, result and visit", _empty_cells(examples, domain), 0),
+        Figure("empty cells of personality, class, result and visit", list(_cells(examples, domain).values()).count(0), 0),
         Figure("values never heard", _unheard(examples, domain), 0),
         Figure("lines that break a rule", sum(not checked(example) for example in examples), 0),
     ]
@@ -133,12 +134,17 @@ def _by_personality(examples: Sequence[Example], domain: Domain) -> dict[str, li
     return dict(sorted(found.items()))
 
 
-def _empty_cells(examples: Sequence[Example], domain: Domain) -> int:
-    """Cells of personality x class x result x visit that the domain allows and no line fills."""
+def _cells(examples: Sequence[Example], domain: Domain) -> dict[tuple[Any, ...], int]:
+    """Lines per cell of personality x class x result x visit that the domain allows."""
     keys = [domain.roles[role] for role in ("personality", "class", "result", "visit") if role in domain.roles]
-    filled = {tuple(example.attributes.get(key) for key in keys) for example in examples}
+    counts = Counter(tuple(example.attributes.get(key) for key in keys) for example in examples)
     grid = itertools.product(*(domain.by_key[key].labels for key in keys))
-    return sum(cell not in filled and not domain.problems(dict(zip(keys, cell, strict=True))) for cell in grid)
+    return {cell: counts[cell] for cell in grid if not domain.problems(dict(zip(keys, cell, strict=True)))}
+
+
+def _cell_sizes(examples: Sequence[Example], domain: Domain) -> dict[str, int]:
+    sizes = _cells(examples, domain).values()
+    return {"allowed": len(sizes), "filled": sum(size > 0 for size in sizes), "min lines": min(sizes), "max lines": max(sizes)}
 
 
 def _unheard(examples: Sequence[Example], domain: Domain) -> int:

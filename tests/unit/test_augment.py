@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from npc_align.augment import counterfactuals
 from npc_align.checks import check_line
 from npc_align.corpus import Example, read_examples
+from npc_align.data_cli import main
 from npc_align.domain import Domain, default_corpus, load_domain
 from npc_align.mentions import item_mentions, rename_mentions
-from npc_align.splits import group_ids
+from npc_align.splits import group_ids, load_splits
 
 RETURNING = {
     "모험가타입": "전사", "나이": "30대", "성별": "여성", "모험가등급": "B급", "방문횟수": "보통", "이전_아이템": "검", "재방문간격": "보통",
@@ -71,3 +74,27 @@ def test_copies_of_the_shipped_corpus_pass_the_checks_and_keep_the_cap(domain: D
     assert len({c.line for c in copies} | {e.line for e in examples}) == len(copies) + len(examples)
     assert not any(check_line(c.line, c.attributes, domain) or domain.problems(c.attributes) for c in copies)
     assert counterfactuals(examples, domain, limit=7) == copies[:7]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_marked_copies_that_keep_the_splits(tmp_path: Path, domain: Domain) -> None:
+    source = tmp_path / "c.jsonl"
+    shipped = default_corpus("weapon_rental").read_text(encoding="utf-8").splitlines(keepends=True)
+    source.write_text("".join(shipped[:200]), encoding="utf-8")
+    assert run("split", source, "--fix").exit_code == 0
+    result = run("augment", source, "--output", tmp_path / "more.jsonl", "--limit", 20)
+    assert result.exit_code == 0, result.output
+    assert "more.jsonl: 200 lines and 20 copies" in result.stdout
+    before, after = (load_splits(path, domain, augmented=True) for path in (source, tmp_path / "more.jsonl"))
+    for name in ("validation", "test"):
+        assert {e.line for e in after[name]} == {e.line for e in before[name]}
+    copies = [e for e in after["train"] if e.augmented_from]
+    assert 0 < len(copies) <= 20
+    again = run("augment", tmp_path / "more.jsonl", "--output", tmp_path / "again.jsonl", "--limit", 20)
+    assert "200 lines and 20 copies" in again.stdout
+    refused = run("augment", source, "--output", source)
+    assert refused.exit_code == 1
+    assert "name another file" in refused.stderr

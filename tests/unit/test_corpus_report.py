@@ -29,6 +29,7 @@ def test_statistics_count_what_is_there(v2: Domain) -> None:
     ]
     found = corpus_report.statistics(examples, v2)
     assert found["examples"] == 4
+    assert found["cells"] == {"allowed": 312, "filled": 3, "min lines": 0, "max lines": 1}
     assert all(sum(counts.values()) == 4 and counts["(unset)"] == 1 for counts in found["values"].values())
     assert found["characters"] == {"min": 16, "median": 17.0, "max": 20}
     assert (found["duplicate_lines"], found["near_duplicate_lines"]) == (1, 3)

@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 from npc_align import corpus
 from npc_align.cli import FriendlyGroup, MissingExtra
 from npc_align.data_cli import main
-from npc_align.domain import default_corpus, load_domain
+from npc_align.domain import load_domain
 from npc_align.errors import UserError
-from npc_align.splits import SPLITS, load_splits
+from npc_align.splits import SPLITS
 
 V1 = ["--domain", "weapon_rental_v1"]
 
@@ -153,27 +153,6 @@ def test_stats_names_over_represented_words_on_request(tmp_path: Path) -> None:
     found = json.loads(run("stats", tmp_path / "c.jsonl", "--keywords", "--json").stdout)["keywords"]["class"]
     assert {k["word"] for k in found["궁수"]["strongest"]} == {"시위", "당기다"}
     assert "class 궁수: 2: " in run("stats", tmp_path / "c.jsonl", "--keywords").stdout
-
-
-def test_augment_writes_marked_copies_that_keep_the_splits(tmp_path: Path) -> None:
-    source = tmp_path / "c.jsonl"
-    shipped = default_corpus("weapon_rental").read_text(encoding="utf-8").splitlines(keepends=True)
-    source.write_text("".join(shipped[:200]), encoding="utf-8")
-    assert run("split", source, "--fix").exit_code == 0
-    result = run("augment", source, "--output", tmp_path / "more.jsonl", "--limit", 20)
-    assert result.exit_code == 0, result.output
-    assert "more.jsonl: 200 lines and 20 copies" in result.stdout
-    domain = load_domain("weapon_rental")
-    before, after = (load_splits(path, domain, augmented=True) for path in (source, tmp_path / "more.jsonl"))
-    for name in ("validation", "test"):
-        assert {e.line for e in after[name]} == {e.line for e in before[name]}
-    copies = [e for e in after["train"] if e.augmented_from]
-    assert 0 < len(copies) <= 20
-    again = run("augment", tmp_path / "more.jsonl", "--output", tmp_path / "again.jsonl", "--limit", 20)
-    assert "200 lines and 20 copies" in again.stdout
-    refused = run("augment", source, "--output", source)
-    assert refused.exit_code == 1
-    assert "name another file" in refused.stderr
 
 
 def test_a_bad_corpus_is_split_by_nobody(old: Path, tmp_path: Path) -> None:
