@@ -54,6 +54,9 @@ class LossSection:
     label_smoothing: float = 0.0
     """Share of pairs taken to be judged the wrong way round, for the losses that know it: robust, aot, exo_pair (which needs one)."""
 
+    share_prompts: bool = True
+    """Run each pair as one row with its prompt once, off Triton devices; the same loss up to rounding."""
+
     def __post_init__(self) -> None:
         if self.type not in LOSSES:
             raise UserError(f"loss.type={self.type!r}: allowed are {', '.join(LOSSES)}")

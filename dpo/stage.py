@@ -81,6 +81,7 @@ def train(run: DPORunConfig) -> None:
         processing_class=tokenizer,
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=callbacks(run.optim, folder, identity),
+        share_prompts=run.loss.share_prompts,
     )
     if run.optim.compile:
         compile_layers(trainer.accelerator.unwrap_model(trainer.model).get_base_model(), trainer.accelerator.num_processes)

@@ -36,7 +36,8 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
 
     _has_completion_head = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, share_prompts: bool = True, **kwargs: Any) -> None:
+        self._share_prompts = share_prompts  # before TRL's constructor, which computes the reference
         super().__init__(*args, **kwargs)
         if "ref" in self.model.peft_config:
             self.model.delete_adapter("ref")
@@ -50,7 +51,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         """TRL's, through the completion-only head: TRL calls this at the end of its constructor, after putting its own head there."""
         base = self.accelerator.unwrap_model(self.model).get_base_model()
         if not self._has_completion_head:
-            use_completion_head(base)
+            use_completion_head(base, share_prompts=self._share_prompts)
             self._has_completion_head = True
         return super()._precompute_ref_logps(dataset, *args, **kwargs)
 

@@ -37,8 +37,7 @@ def merge(run: str, out: Path, dtype: torch.dtype, layout: str = "transformers")
     staging = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        # transformers would write a renamed model under its first names, which its Llama config doesn't fit.
-        loaded.model.save_pretrained(staging, save_original_format=not is_exaone(base))
+        loaded.model.save_pretrained(staging)
         loaded.tokenizer.save_pretrained(staging)
         identity.save(staging)
         finished = staging

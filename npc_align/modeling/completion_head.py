@@ -16,6 +16,9 @@ from typing import Any
 import torch
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
+from npc_align.modeling.shared_prompt import PackedPairs, attention_mask_for, can_share_prompts, fits_window, pack_pairs
+from npc_align.training.launch import announce
+
 # Settings by which a model scales its logits (Cohere, Granite, HyperCLOVA X, Falcon-H1); TRL's head knows what each means.
 _SCALED = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 _TILE = 2048  # words of the vocabulary at a time: the logits of a few hundred rows then stay in a core's cache
@@ -102,11 +105,13 @@ def _slope(logits: torch.Tensor, softcap: float) -> torch.Tensor:
     return 1 - (logits / softcap) ** 2
 
 
-def use_completion_head(model: torch.nn.Module) -> bool:
+def use_completion_head(model: torch.nn.Module, *, share_prompts: bool = False) -> bool:
     """Put this head where TRL's trainer put its own, off Triton devices. Call it after the trainer is constructed.
 
     Args:
         model: the causal LM, without a PEFT wrapper, that `add_fused_lm_head` has patched.
+        share_prompts: batches are TRL's preference pairs, and each pair goes through the model as one row with its prompt
+            once; where the model or a batch doesn't allow that, rows go through as they are.
 
     Returns:
         Whether the head was replaced: False on Triton devices, where the head itself is trained and where
@@ -121,6 +126,9 @@ def use_completion_head(model: torch.nn.Module) -> bool:
         return False  # mixture-of-experts models need TRL's own forward, with its load-balancing loss
     if any(getattr(model.config.get_text_config(), name, None) not in (None, 1.0) for name in _SCALED):  # type: ignore[union-attr, operator]
         return False  # models that scale their logits need TRL's own
+    if share_prompts and (reason := can_share_prompts(model)):
+        announce(f"loss.share_prompts: {reason}; every row runs with its own prompt")
+        share_prompts = False
     trl_forward = model.forward
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)  # type: ignore[union-attr, operator]
 
@@ -133,16 +141,33 @@ def use_completion_head(model: torch.nn.Module) -> bool:
             kwargs.update({k: v for k, v in extra.items() if v is not None})
             return trl_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
         kwargs["use_cache"] = False
-        states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
+        packed = _packed(self, labels, kwargs) if share_prompts else None
+        if packed is None:
+            states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][labels[:, 1:] != -100]
+        else:
+            one_row = {
+                "input_ids": packed.input_ids,
+                "attention_mask": attention_mask_for(self, packed),
+                "position_ids": packed.position_ids,
+            }
+            states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[packed.rows, packed.columns]
         return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch)
 
     model.forward = types.MethodType(forward, model)
     return True
 
 
+def _packed(model: Any, labels: torch.Tensor, inputs: dict[str, Any]) -> PackedPairs | None:
+    if "input_ids" not in inputs or "attention_mask" not in inputs:
+        return None
+    packed = pack_pairs(inputs["input_ids"], inputs["attention_mask"], labels)
+    return packed if packed is not None and fits_window(model, packed) else None
+
+
 def _fused_output(
     states: torch.Tensor, labels: torch.Tensor, head: Any, softcap: float | None, num_items: Any
 ) -> FusedCausalLMOutput:
+    """TRL's output from the states that predict the labelled tokens, [N, hidden] in the labels' order."""
     mask = labels != -100
     device = states.device.type
     autocast = torch.is_autocast_enabled(device)
@@ -150,7 +175,7 @@ def _fused_output(
     with torch.autocast(device, enabled=False) if autocast else nullcontext(), maybe_gather_lm_head_ctx(head.weight, head.bias):
         weight = head.weight.to(dtype)
         bias = None if head.bias is None else head.bias.to(dtype)
-        scored = _CompletionLogProbs.apply(states[mask].to(dtype), weight, bias, labels[mask], softcap)
+        scored = _CompletionLogProbs.apply(states.to(dtype), weight, bias, labels[mask], softcap)
     # masked_scatter keeps an all-masked batch connected to the model, as TRL's head does.
     log_probs, entropy, mean_logits, is_top1 = (x.new_zeros(mask.shape).masked_scatter(mask, x) for x in scored)
     loss = -log_probs.sum() / (mask.sum().clamp(min=1) if num_items is None else num_items)

@@ -82,11 +82,16 @@ def load_exaone(folder: Path, dtype: torch.dtype) -> LlamaForCausalLM:
         UserError: a setting that Llama doesn't serve, or weights that are missing or unknown.
     """
     config = llama_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    model, info = LlamaForCausalLM.from_pretrained(
-        folder, config=config, dtype=dtype, key_mapping=_key_mapping(), output_loading_info=True
-    )
+    try:
+        model, info = LlamaForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, key_mapping=_key_mapping(), output_loading_info=True
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: a shard that the index names is missing ({error}); download it again") from error
+    # transformers keeps the renaming and would undo it in save_pretrained: EXAONE's names under Llama's config.
+    model._weight_conversions = []
     missing = sorted(info["missing_keys"])
-    unknown = sorted(key for key in info["unexpected_keys"] if not key.endswith("inv_freq"))
+    unknown = sorted(to_exaone_name(key) for key in info["unexpected_keys"] if not key.endswith("inv_freq"))
     if missing or unknown:
         parts = [f"missing {', '.join(map(to_exaone_name, missing[:5]))}"] if missing else []
         parts += [f"unknown {', '.join(unknown[:5])}"] if unknown else []

@@ -12,6 +12,8 @@ SEAMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("trl.trainer.dpo_trainer", "DPOTrainer._compute_loss", ("model", "inputs", "return_outputs")),
     ("trl.trainer.dpo_trainer", "DPOTrainer._precompute_ref_logps", ("dataset", "name", "batch_size")),
     ("trl.trainer.dpo_trainer", "DPOTrainer.compute_ref_log_probs", ("model", "inputs")),
+    # It reads model._weight_conversions, which load_exaone empties.
+    ("transformers.core_model_loading", "revert_weight_conversion", ("model", "state_dict")),
     ("transformers.trainer", "Trainer._get_grad_norm", ("model", "grad_norm")),
     ("transformers.trainer", "Trainer.evaluation_loop", ("metric_key_prefix",)),
 )

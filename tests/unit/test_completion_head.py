@@ -25,13 +25,13 @@ def _gemma(softcap: float | None) -> Any:
     return Gemma3ForCausalLM(config).eval()
 
 
-def _pair(model: Any) -> tuple[Any, Any]:
+def _pair(model: Any, **options: bool) -> tuple[Any, Any]:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     theirs, ours = copy.deepcopy(model), copy.deepcopy(model)
     add_fused_lm_head(theirs, outputs=OUTPUTS)
     add_fused_lm_head(ours, outputs=OUTPUTS)
-    assert use_completion_head(ours)
+    assert use_completion_head(ours, **options)
     for m in (theirs, ours):
         m.base_model.layers[0].mlp.down_proj.weight.requires_grad_(True)
     return theirs, ours

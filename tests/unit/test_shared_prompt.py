@@ -1,0 +1,129 @@
+"""Pairs in one row with their prompt once: what TRL's own forward gives for the two rows, and the plain path where it can't be."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    Exaone4Config,
+    Exaone4ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+from trl.trainer.dpo_trainer import DataCollatorForPreference
+from trl.trainer.utils import add_fused_lm_head
+
+from npc_align.modeling.completion_head import use_completion_head
+from npc_align.modeling.shared_prompt import can_share_prompts, pack_pairs
+
+OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
+SIZES: dict[str, Any] = {
+    "vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16,
+}  # fmt: skip
+MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
+FAMILIES = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SIZES, **MIXED, sliding_window=64, final_logit_softcapping=5.0)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+    "exaone4": lambda: Exaone4ForCausalLM(Exaone4Config(**SIZES, **MIXED, sliding_window=64)),
+}
+
+
+def _batch(pairs: int = 3, longest: int = 30) -> dict[str, torch.Tensor]:
+    """TRL's own batch of pairs: prompts, chosen and rejected of different lengths."""
+    generator = torch.Generator().manual_seed(7)
+
+    def ids(low: int, high: int) -> list[int]:
+        count = int(torch.randint(low, high, (1,), generator=generator))
+        return torch.randint(3, 300, (count,), generator=generator).tolist()
+
+    rows = [{"prompt_ids": ids(2, longest), "chosen_ids": ids(1, 12), "rejected_ids": ids(1, 12)} for _ in range(pairs)]
+    batch = DataCollatorForPreference(pad_token_id=0)(rows)
+    labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
+    return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
+
+
+def _models(family: str, attention: str = "sdpa") -> tuple[Any, Any]:
+    """TRL's forward and ours, on equal weights, one matrix of which is trained."""
+    torch.manual_seed(1)
+    theirs = FAMILIES[family]().eval().requires_grad_(False)
+    theirs.set_attn_implementation(attention)
+    ours = copy.deepcopy(theirs)
+    for model in (theirs, ours):
+        add_fused_lm_head(model, outputs=OUTPUTS)
+        model.base_model.layers[0].mlp.down_proj.weight.requires_grad_(True)
+    assert use_completion_head(ours, share_prompts=True)
+    return theirs, ours
+
+
+def _widths(model: Any) -> list[tuple[int, ...]]:
+    """Shapes that the embedding is asked for from now on."""
+    seen: list[tuple[int, ...]] = []
+    model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    return seen
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_values_and_gradients_are_trls(family: str, attention: str) -> None:
+    theirs, ours = _models(family, attention)
+    batch, seen = _batch(), _widths(ours)
+    expected, found = (model(**batch, use_cache=False, fused_lm_head=True) for model in (theirs, ours))
+    assert seen[0][0] == 3, "three pairs are three rows"
+    for name in ("loss", "log_probs", "entropy", "mean_logits"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), atol=1e-5, rtol=1e-5)
+    assert torch.equal(found.is_top1, expected.is_top1)
+    weights = torch.rand(found.log_probs.shape, generator=torch.Generator().manual_seed(3))
+    for out in (expected, found):
+        (out.log_probs * weights).sum().backward()
+    grads = [m.base_model.layers[0].mlp.down_proj.weight.grad for m in (ours, theirs)]
+    assert grads[1].abs().max() > 1e-4
+    torch.testing.assert_close(*grads, atol=1e-6, rtol=1e-3)
+
+
+def test_a_window_that_would_cut_a_prompt_takes_the_plain_path() -> None:
+    theirs, ours = _models("gemma3")
+    batch = _batch(longest=150)
+    assert batch["input_ids"].shape[1] > 64
+    seen = _widths(ours)
+    expected, found = (model(**batch, use_cache=False, fused_lm_head=True) for model in (theirs, ours))
+    assert seen[0] == batch["input_ids"].shape
+    torch.testing.assert_close(found.log_probs, expected.log_probs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("spoil", ["other prompt", "padded on the left", "a label in the prompt", "odd rows", "no completion"])
+def test_what_isnt_pairs_of_one_prompt_is_not_packed(spoil: str) -> None:
+    batch = {name: tensor.clone() for name, tensor in _batch().items()}
+    assert pack_pairs(**batch) is not None
+    if spoil == "other prompt":
+        batch["input_ids"][0, 0] += 1
+    elif spoil == "padded on the left":
+        batch = {name: tensor.flip(1) for name, tensor in batch.items()}
+    elif spoil == "a label in the prompt":
+        batch["labels"][0, 0] = 5
+    elif spoil == "odd rows":
+        batch = {name: tensor[:-1] for name, tensor in batch.items()}
+    else:
+        batch["labels"][:] = -100
+    assert pack_pairs(**batch) is None
+
+
+def test_a_model_without_rotary_positions_says_why_it_stays_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=300, n_embd=32, n_layer=1, n_head=2)).requires_grad_(False)
+    assert can_share_prompts(model) == "GPT2LMHeadModel has no rotary positions"
+    add_fused_lm_head(model, outputs=OUTPUTS)
+    assert use_completion_head(model, share_prompts=True)
+    assert "has no rotary positions; every row runs with its own prompt" in capsys.readouterr().out
+    seen, batch = _widths(model), _batch()
+    model(**batch, use_cache=False, fused_lm_head=True)
+    assert seen[0] == batch["input_ids"].shape
