@@ -59,7 +59,7 @@ def llama_config(settings: Mapping[str, Any]) -> LlamaConfig:
     _refuse_unless(settings.get("activation_function", "silu") == "silu", "activation_function", settings)
     rope = settings.get("rope_scaling") or {}
     _refuse_unless(rope.get("rope_type", rope.get("type")) in _ROPE_TYPES, "rope_scaling", settings)
-    for bias in ("attention_bias", "mlp_bias"):
+    for bias in ("attention_bias", "mlp_bias", "bias"):
         _refuse_unless(not settings.get(bias), bias, settings)
     kept = {key: settings[key] for key in _SAME_KEYS if key in settings}
     renamed = {ours: settings[theirs] for theirs, ours in _RENAMED_KEYS.items() if theirs in settings}
