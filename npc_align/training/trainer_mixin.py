@@ -139,9 +139,17 @@ class CheckpointIdentity(TrainerCallback):
             self.identity.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
+class LastStep(TrainerCallback):
+    """The last step is evaluated and saved like those at `eval_steps`, which may not fall on it: it may be the best one."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = control.should_save = True
+
+
 def callbacks(optim: OptimSection, folder: RunFolder, identity: Identity) -> list[TrainerCallback]:
-    """Metrics file, identity of every checkpoint, early stopping."""
-    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl"), CheckpointIdentity(identity)]
+    """Metrics file, identity of every checkpoint, an evaluation at the last step, early stopping."""
+    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl"), CheckpointIdentity(identity), LastStep()]
     if optim.early_stopping_patience is not None:
         chosen.append(EarlyStoppingCallback(early_stopping_patience=optim.early_stopping_patience))
     return chosen
