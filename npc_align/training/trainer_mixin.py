@@ -15,6 +15,7 @@ import torch
 from accelerate.utils import gather_object
 from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+from transformers.trainer_utils import IntervalStrategy
 
 from npc_align.errors import UserError
 from npc_align.files import write_text
@@ -143,7 +144,8 @@ class LastStep(TrainerCallback):
     """The last step is evaluated and saved like those at `eval_steps`, which may not fall on it: it may be the best one."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step >= state.max_steps:
+        # Where evaluations come once an epoch, the last one comes at this step anyway.
+        if args.eval_strategy == IntervalStrategy.STEPS and state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = True
 
 

@@ -151,6 +151,14 @@ def test_dpo_chooses_by_greedy_violations(dpo_run: Path) -> None:
     assert best == f"checkpoint-{min(scores, key=lambda s: scores[s])}"
 
 
+def test_the_last_step_is_evaluated_and_no_step_twice(sft_run: Path, dpo_run: Path) -> None:
+    for run in (sft_run, dpo_run):
+        rows = metrics(run)
+        evaluated = [row["step"] for row in rows if "eval_selection" in row]
+        assert evaluated[-1] == max(row["step"] for row in rows)
+        assert len(set(evaluated)) == len(evaluated)
+
+
 def test_dpo_refuses_prompts_of_another_renderer(commands: Commands, dpo_arguments: Sequence[str], preferences: Path) -> None:
     changed = commands.work / "changed.jsonl"
     changed.write_text(preferences.read_text().replace("### User:", "### Human:"))
