@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import random
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -38,8 +39,12 @@ def splits(examples: list[Example], domain: Domain) -> dict[str, list[Example]]:
 
 
 @pytest.fixture(scope="module")
-def train(examples: list[Example], domain: Domain) -> list[Example]:
-    return split_examples(examples, domain)["train"][:90]
+def train(splits: dict[str, list[Example]], domain: Domain) -> list[Example]:
+    """Ninety training lines, fifteen of each personality, in no order."""
+    of_each: dict[Any, list[Example]] = defaultdict(list)
+    for example in splits["train"]:
+        of_each[domain.role(example.attributes, "personality")].append(example)
+    return random.Random(0).sample([example for own in of_each.values() for example in own[:15]], 90)
 
 
 def candidate(example: Example, domain: Domain, line: str, *kinds: str) -> Row:
@@ -165,7 +170,8 @@ def test_the_cap_holds_where_nothing_can_be_corrupted(
 
 
 def test_corruptions_keep_to_their_share(train: list[Example], splits: dict[str, list[Example]], domain: Domain) -> None:
-    rows = [candidate(e, domain, e.line if i % 2 else other(e), "tone_break") for i, e in enumerate(train)]
+    by_personality = sorted(train, key=lambda e: str(domain.role(e.attributes, "personality")))
+    rows = [candidate(e, domain, e.line if i % 2 else other(e), "tone_break") for i, e in enumerate(by_personality)]
     made, report = build_pairs(rows, splits, domain, kind_cap=0.9, corrupted_share=0.2)
     assert 0 < sum(report["origins"]["corrupted"].values()) <= 0.2 * len(made)
 
