@@ -32,7 +32,7 @@ def test_sft_leaves_a_whole_run_folder(sft_run: Path) -> None:
         "up_proj": 2,
         "down_proj": 2,
     }
-    assert set(manifest["inputs"]) == {"corpus", "domain", "base"}
+    assert set(manifest["inputs"]) == {"corpus", "splits", "domain", "base"}
     assert manifest["checks"], "which rules judged is recorded; a change of rules alone refuses no run"
     evaluations = [row for row in metrics(sft_run) if "eval_loss" in row]
     assert len(evaluations) == 2, "held-out loss every epoch"
