@@ -10,7 +10,7 @@ if [[ -n "${SMALL:-}" ]]; then
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
-  evaluate=(--prompts 12)
+  evaluate=(--prompts 12 --references 24)
   echo "SMALL=1: this proves that the path works on this machine. Its figures mean nothing."
 fi
 mkdir -p "$out/pref"

@@ -21,7 +21,7 @@ class SFTDataSection:
     max_length: int = 256
     """Longest prompt + line in tokens; a longer one is an error, never cut."""
     limit: int | None = None
-    """Train on the first so many examples only; null: all."""
+    """Use the first so many training and held-out examples only; null: all."""
 
     def __post_init__(self) -> None:
         if self.max_length < 16:

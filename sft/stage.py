@@ -56,7 +56,7 @@ def train(run: SFTRunConfig) -> None:
     domain = load_domain(run.data.domain)
     corpus = corpus_path(run)
     splits = load_splits(corpus, domain, augmented=True)
-    examples, held_out = splits["train"][: run.data.limit], splits["validation"]
+    examples, held_out = (splits[name][: run.data.limit] for name in ("train", "validation"))
 
     # Model
     base = model_folder(run.model.path)

@@ -42,6 +42,9 @@ def main() -> None:
     show_default=True,
     help="Prompts that no corpus line uses: the domain's own test prompts, else drawn; 0: the split's own.",
 )
+@click.option(
+    "--references", type=click.IntRange(min=1), help="Reference lines for the held-out loss; default: all of the split."
+)
 @click.option("--probes", type=click.Path(path_type=Path), default=None, help='JSONL of {"attributes": {…}} to answer instead.')
 @click.option(
     "--decoding", "decoding_name", default="default", show_default=True, help="`default` or a preset; see `npc-eval presets`."
@@ -51,7 +54,7 @@ def main() -> None:
 @json_option
 def run(
     models: tuple[str, ...], output: Path, domain_name: str | None, corpus: Path | None, split: str, prompts: int,
-    probes: Path | None, decoding_name: str, batch_size: int, seed: int, as_json: bool,
+    references: int | None, probes: Path | None, decoding_name: str, batch_size: int, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer held-out prompts and check the lines.
 
@@ -65,7 +68,7 @@ def run(
 
     named = tuple(parse_model(m) for m in models)
     world = domain_name or domain_of_models(named)
-    request = Request(named, output, world, corpus, split, prompts, probes, preset(decoding_name), batch_size, seed)
+    request = Request(named, output, world, corpus, split, prompts, references, probes, preset(decoding_name), batch_size, seed)
     result = evaluate(request)
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False, indent=2))

@@ -43,6 +43,7 @@ class Request:
         split: `test`, `validation` or `train`: reference lines for the held-out loss, and the prompts where `prompts` is 0.
         prompts: so many prompts that no corpus line uses: the first of the domain's own test prompts where it ships as many and
             no other corpus is named, else drawn; 0: the split's own prompts.
+        references: so many reference lines of the split for the held-out loss; None: all.
         probes: a JSONL file of prompts instead.
     """
 
@@ -52,6 +53,7 @@ class Request:
     corpus: Path | None
     split: str
     prompts: int
+    references: int | None
     probes: Path | None
     decoding: Decoding
     batch_size: int
@@ -68,7 +70,7 @@ def evaluate(request: Request) -> dict[str, Any]:
     """
     domain = load_domain(request.domain)
     splits = load_splits(request.corpus or default_corpus(request.domain), domain)
-    references = splits[request.split]
+    references = splits[request.split][: request.references]
     prompts = _prompts(request, domain, [e for examples in splits.values() for e in examples], references)
     request.output.mkdir(parents=True, exist_ok=True)
     labels = [label for label, _ in request.models]

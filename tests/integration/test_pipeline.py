@@ -180,10 +180,13 @@ def test_eval_run_reports_all_models(
         f"dpo={dpo_run}",
         "--corpus",
         small_corpus,
+        "--references",
+        "6",
     )
     done = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
     result = json.loads(done.stdout)
     assert list(result["models"]) == ["base", "sft", "dpo"]
+    assert "8 prompts, 6 reference lines" in done.stderr
     assert result["models"]["sft"]["held_out_loss"] < result["models"]["base"]["held_out_loss"]
     assert set(result["differences"]) == {"sft - base", "dpo - sft"}
     report = (commands.work / "runs/eval/report.md").read_text()
