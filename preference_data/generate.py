@@ -18,7 +18,7 @@ import click
 from npc_align.corpus import Example
 from npc_align.domain import Domain, default_corpus, load_domain, shipped_domains
 from npc_align.errors import UserError
-from npc_align.splits import group_ids, load_splits
+from npc_align.splits import group_ids, load_splits, splits_file
 from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def _own_corpus(asked: str | None, world: Domain) -> Path:
 
 def _plan(model: str, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
     """A hash of all that decides which lines are sampled; the batch size does, since a batch draws from one generator."""
-    corpus_hash = hashlib.sha256(corpus.read_bytes()).hexdigest()
+    fixed = splits_file(corpus)  # which lines train, and so which prompts are sampled
+    corpus_hash = hashlib.sha256(corpus.read_bytes() + (fixed.read_bytes() if fixed.is_file() else b"")).hexdigest()
     parts = [model, _weights(model), world.content_hash, corpus_hash, str(sampling), str(batch_size), str(prompts)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

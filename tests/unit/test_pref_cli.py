@@ -226,6 +226,17 @@ def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: in
     return _plan(str(model), domain, corpus, Sampling(2, 1.0, 1.0, 0, max_new_tokens), batch_size, 10)
 
 
+def test_other_splits_are_another_plan(whole_model: Path, tmp_path: Path) -> None:
+    from preference_data.generate import Sampling, _plan
+
+    domain, corpus = load_domain("weapon_rental"), tmp_path / "corpus.jsonl"
+    corpus.write_bytes(default_corpus("weapon_rental").read_bytes())
+    arguments = (str(whole_model), domain, corpus, Sampling(2, 1.0, 1.0, 0, 64), 8, 10)
+    before = _plan(*arguments)
+    corpus.with_suffix(".splits.json").write_text('{"validation": [], "test": []}', encoding="utf-8")
+    assert _plan(*arguments) != before
+
+
 def test_whatever_changes_the_lines_changes_the_plan(whole_model: Path, tmp_path: Path) -> None:
     domain = load_domain("weapon_rental")
     before = plan_of(whole_model, domain)
