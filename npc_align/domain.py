@@ -20,12 +20,25 @@ import yaml
 
 from npc_align.domain_checks import check_domain, check_file
 from npc_align.errors import UserError
+from npc_align.korean.speech_level import side_of
 
 Value = str | int
 Attributes = dict[str, Value]
 
 _SHIPPED = resources.files("npc_align") / "data"
-_INHERITED = ("no_item", "items", "not_items", "affinity", "tone", "length", "allowed_foreign", "banned_words", "cues")
+_INHERITED = (
+    "no_item",
+    "items",
+    "not_items",
+    "affinity",
+    "tone",
+    "politeness",
+    "length",
+    "allowed_foreign",
+    "banned_words",
+    "cues",
+    "ignored_kinds",
+)
 
 
 @dataclass(frozen=True)
@@ -86,12 +99,15 @@ class Domain:
     not_items: tuple[str, ...] = ()
     affinity: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     visits: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     results: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     tone: Mapping[str, Tone] = field(default_factory=dict)
+    politeness: Mapping[str, str] = field(default_factory=dict)
     length: Mapping[str, Length] = field(default_factory=dict)
     allowed_foreign: tuple[str, ...] = ()
     banned_words: tuple[str, ...] = ()
     cues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ignored_kinds: tuple[str, ...] = ()
     probes: tuple[Attributes, ...] = ()
     convert_to: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -103,6 +119,14 @@ class Domain:
         """The record's value for a role, or None where the domain gives nobody that role or the record leaves it unset."""
         key = self.roles.get(role)
         return attributes.get(key) if key is not None else None
+
+    def is_one_of(self, attributes: Mapping[str, Any], role: str, section: str, name: str) -> bool:
+        """Whether the record's value for `role` is listed under `name` in a section ("visits", "intervals", "results")."""
+        return self.role(attributes, role) in getattr(self, section).get(name, ())
+
+    def side_of(self, level: str) -> str:
+        """존댓말 or 반말: the side of a level of speech, as this game counts it."""
+        return self.politeness.get(level) or side_of(level)
 
     def tone_of(self, attributes: Mapping[str, Any]) -> Tone | None:
         personality = self.role(attributes, "personality")
@@ -292,15 +316,18 @@ def _build(raw: dict[str, Any], content_hash: str, source: str) -> Domain:
         not_items=tuple(raw.get("not_items", [])),
         affinity={str(k): tuple(v) for k, v in raw.get("affinity", {}).items()},
         visits=_tuples(raw.get("visits", {})),
+        intervals=_tuples(raw.get("intervals", {})),
         results=_tuples(raw.get("results", {})),
         tone={
             str(k): Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False))
             for k, v in raw.get("tone", {}).items()
         },
+        politeness=raw.get("politeness", {}),
         length={str(k): Length(**v) for k, v in raw.get("length", {}).items()},
         allowed_foreign=tuple(raw.get("allowed_foreign", [])),
         banned_words=tuple(raw.get("banned_words", [])),
         cues=_tuples(raw.get("cues", {})),
+        ignored_kinds=tuple(raw.get("ignored_kinds", [])),
         probes=tuple(raw.get("probes", [])),
         convert_to=raw.get("convert_to", {}),
     )

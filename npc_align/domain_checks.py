@@ -10,21 +10,25 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from npc_align.errors import UserError
-from npc_align.korean.speech_level import PLAIN, POLITE
+from npc_align.korean.speech_level import PLAIN, POLITE, SIDES
+from npc_align.violation import KINDS
 
 LEVELS = POLITE + PLAIN
 ROLES = ("personality", "class", "previous_item", "visit", "interval", "result")
 SECTIONS = {
-    "name", "line_key", "attributes", "roles", "coherence", "no_item", "items", "not_items", "affinity", "visits",
-    "results", "tone", "length", "allowed_foreign", "banned_words", "cues", "probes", "convert_to", "inherit",
+    "name", "line_key", "attributes", "roles", "coherence", "no_item", "items", "not_items", "affinity", "visits", "intervals",
+    "results", "tone", "politeness", "length", "allowed_foreign", "banned_words", "cues", "ignored_kinds", "probes", "convert_to", "inherit",
 }  # fmt: skip
-_MAPPINGS = ("roles", "items", "affinity", "visits", "results", "tone", "length", "cues", "convert_to")
-_LISTS = ("coherence", "not_items", "allowed_foreign", "banned_words", "probes")
+_MAPPINGS = (
+    "roles", "items", "affinity", "visits", "intervals", "results", "tone", "politeness", "length", "cues", "convert_to",
+)  # fmt: skip
+_LISTS = ("coherence", "not_items", "allowed_foreign", "banned_words", "ignored_kinds", "probes")
 _TONE_KEYS = ("home", "tolerated", "fragments")
 _LENGTH_KEYS = ("min_syllables", "max_syllables", "max_chars")
 _VISITS = ("first",)
+_INTERVALS = ("recent", "long")
 _RESULTS = ("none", "failure", "success")
-_CUES = ("past", "request")
+_CUES = ("past", "request", "victory", "defeat", "first_visit", "earlier_visit", "recent", "long_ago")
 
 Raw = Mapping[str, Any]
 Values = Mapping[str, Collection[Any]]  # attribute key -> its values
@@ -63,11 +67,16 @@ def check_domain(raw: Raw, source: str) -> None:
         _list(raw.get(section, []), source, section)
     for section in ("not_items", "allowed_foreign", "banned_words"):
         _texts(raw.get(section, []), source, section)
+    for kind in raw.get("ignored_kinds", []):
+        _one_of(kind, KINDS, source, "ignored_kinds", "a kind of violation")
     values = _check_attributes(raw["attributes"], source)
     _check_roles(raw, values, source)
     _check_coherence(raw, values, source)
     _check_items(raw, values, source)
     _check_tone(raw, values, source)
+    for level, side in raw.get("politeness", {}).items():
+        _one_of(level, LEVELS, source, "politeness", "a level of speech")
+        _one_of(side, SIDES, source, f"politeness: {level}", "a side")
     _check_length(raw, values, source)
     _check_named(raw, values, source)
     _check_conversions(raw, values, source)
@@ -168,8 +177,10 @@ def _check_length(raw: Raw, values: Values, source: str) -> None:
 
 
 def _check_named(raw: Raw, values: Values, source: str) -> None:
-    """visits, results, cues and probes."""
-    for section, role, known in (("visits", "visit", _VISITS), ("results", "result", _RESULTS)):
+    """visits, intervals, results, cues and probes."""
+    for section, role, known in (
+        ("visits", "visit", _VISITS), ("intervals", "interval", _INTERVALS), ("results", "result", _RESULTS),
+    ):  # fmt: skip
         allowed = _of_role(role, raw, values)
         for name, listed in _known_keys(raw.get(section, {}), known, source, section).items():
             for value in _list(listed, source, f"{section}: {name}"):

@@ -8,9 +8,9 @@ from importlib import metadata, resources
 from typing import Any
 
 from npc_align.checks import items, speech, text
-from npc_align.checks.violation import KINDS, Violation
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import compose
+from npc_align.violation import KINDS, Violation
 
 __all__ = ["CHECKS", "IMPLEMENTED", "KINDS", "Violation", "check_line", "rules_hash"]
 
@@ -28,12 +28,14 @@ def check_line(line: str, attributes: Mapping[str, Any], domain: Domain, *, fini
     Args:
         line: Any text at all; spans are code-point offsets into it as given, also where it isn't NFC.
         attributes: The record's attributes. A check whose role or value is missing gives no verdict.
+        domain: The game's world. Kinds that it has switched off aren't reported.
         finished: False where generation was stopped by its length limit.
     """
     composed = compose(line)
     found = [violation for check in CHECKS.values() for violation in check(composed.text, attributes, domain)]
     if not finished:
         found = [v for v in found if v.kind != "truncated"] + text.cut_off(composed.text)
+    found = [v for v in found if v.kind not in domain.ignored_kinds]
     placed = {_in_source(violation, composed.span(violation.start, violation.end)) for violation in found}
     return sorted(placed, key=lambda v: (v.start, v.kind, v.end, v.message))
 

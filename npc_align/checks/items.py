@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from npc_align.checks.violation import Violation
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token, spoken_tokens
+from npc_align.violation import Violation
 
 KINDS = ("hallucinated_item", "class_item_mismatch")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from npc_align.checks.violation import Violation
 from npc_align.domain import Domain, Tone
-from npc_align.korean.speech_level import Sentence, fragments_only, sentences, side_of
+from npc_align.korean.speech_level import Sentence, fragments_only, sentences
+from npc_align.violation import Violation
 
 KINDS = ("tone_break", "mixed_speech")
 
@@ -16,7 +16,7 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
     """Violations of `line` (in NFC) by its sentence-final speech levels."""
     tone = domain.tone_of(attributes)
     with_level = [s for s in sentences(line) if s.level is not None]
-    return [*_tone_break(line, with_level, tone), *_mixed_speech(with_level, tone)]
+    return [*_tone_break(line, with_level, tone), *_mixed_speech(with_level, tone, domain)]
 
 
 def _tone_break(line: str, spoken: list[Sentence], tone: Tone | None) -> list[Violation]:
@@ -37,8 +37,8 @@ def _bare(line: str, tone: Tone) -> list[Violation]:
     return [Violation("tone_break", 0, len(line), f"문장이 하나도 없습니다. 이 성격은 {'·'.join(tone.home)} 문장으로 말합니다.")]
 
 
-def _mixed_speech(spoken: list[Sentence], tone: Tone | None) -> list[Violation]:
-    sides = [side_of(s.level or "") for s in spoken]
+def _mixed_speech(spoken: list[Sentence], tone: Tone | None, domain: Domain) -> list[Violation]:
+    sides = [domain.side_of(s.level or "") for s in spoken]
     if len(set(sides)) < 2:
         return []
     odd = _odd_sentence(spoken, sides, tone)

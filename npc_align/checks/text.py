@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from npc_align.checks.violation import Violation
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token, tokens
+from npc_align.violation import Violation
 
 KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "truncated", "banned_word")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 POLITE = ("하십시오체", "해요체")
 PLAIN = ("하오체", "하게체", "해체", "해라체")
+SIDES = ("존댓말", "반말")
 
 # Endings as Kiwi writes them; ᆸ, ᆫ, ᆯ are conjoining jamo (U+11B8, U+11AB, U+11AF). The first pattern that fits decides.
 _ENDINGS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -127,10 +128,11 @@ def _joins(left: str, right: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _kiwi() -> Any:
-    # Imported here: loading takes seconds, and whoever only imports the checks shouldn't pay for it.
+    # Imported here: whoever only imports the checks shouldn't pay for loading. Titles of several words and typos aren't needed,
+    # and take half of it.
     from kiwipiepy import Kiwi
 
-    return Kiwi(num_workers=1)
+    return Kiwi(num_workers=1, load_multi_dict=False, load_typo_dict=False)
 
 
 @lru_cache(maxsize=8192)

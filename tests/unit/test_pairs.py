@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from npc_align.checks import check_line
-from npc_align.checks.violation import Violation
 from npc_align.corpus import Example, read_examples
 from npc_align.domain import Domain, load_domain, shipped_file
 from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import split_examples
+from npc_align.violation import Violation
 from preference_data import pairs as module
 from preference_data.candidates import check_rows
 from preference_data.export import export_rows
