@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from npc_align import corpus, splits
+from npc_align.checks_cli import checks_report_command, speech_level
 from npc_align.cli import FriendlyGroup, domain_option, json_option
 from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
@@ -27,6 +28,10 @@ def main() -> None:
     Example:
       npc-data check corpus.jsonl
     """
+
+
+main.add_command(speech_level)
+main.add_command(checks_report_command)
 
 
 @main.command()

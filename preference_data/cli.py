@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from npc_align.cli import FriendlyGroup, domain_option, json_option
-from npc_align.domain import default_corpus, load_domain
+from npc_align.domain import Domain, default_corpus, load_domain
 from npc_align.errors import UserError
 
 # Everything else is imported inside the commands: checking loads a morphological analyser, generating a model.
@@ -67,7 +67,8 @@ def generate(domain_name: str | None, **options: Any) -> None:
 @_file_option("--output", "output", "checked.jsonl", "The same rows with their violations, JSONL.")
 @domain_option
 @click.option("--strict", is_flag=True, help="Exit 1 when any line breaks a rule.")
-def check(source: Path, output: Path, domain_name: str, strict: bool) -> None:
+@click.option("--explain", is_flag=True, help="Print each line's morphemes, sentences and verdicts, and which check spoke.")
+def check(source: Path, output: Path, domain_name: str, strict: bool, explain: bool) -> None:
     """Add to every row what is wrong with its line.
 
     Example: npc-pref check --input runs/pref/candidates.jsonl --output runs/pref/checked.jsonl
@@ -78,12 +79,24 @@ def check(source: Path, output: Path, domain_name: str, strict: bool) -> None:
     domain = load_domain(domain_name)
     rows = check_rows(_read(source, "npc-pref generate"), domain, _bar("Checking"))
     write_jsonl(output, rows)
+    if explain:
+        _explain(rows, domain)
     bad = [row for row in rows if row["violations"]]
     click.echo(f"{output}: {len(rows)} lines, {len(bad)} break a rule")
     for kind, count in Counter(kind for row in bad for kind in {v["kind"] for v in row["violations"]}).most_common():
         click.echo(f"  {kind:<24}{count}")
     if strict and bad:
         raise click.exceptions.Exit(1)
+
+
+def _explain(rows: Iterable[dict[str, Any]], domain: Domain) -> None:
+    from npc_align.checks.explain import explain
+    from preference_data.candidates import read_row
+
+    for number, row in enumerate(rows, start=1):
+        attributes, line = read_row(row, number, domain)
+        told = explain(line, attributes, domain, finished=row.get("finished", True))
+        click.echo(told.encode("utf-8", "replace").decode("utf-8"))
 
 
 @main.command()

@@ -12,7 +12,7 @@ from npc_align.domain import Domain
 from npc_align.korean.speech_level import compose
 from npc_align.violation import KINDS, Violation
 
-__all__ = ["CHECKS", "IMPLEMENTED", "KINDS", "Violation", "check_line", "rules_hash"]
+__all__ = ["CHECKS", "IMPLEMENTED", "KINDS", "Violation", "check_line", "rules_hash", "verdicts"]
 
 Check = Callable[[str, Mapping[str, Any], Domain], list[Violation]]
 
@@ -31,17 +31,22 @@ def check_line(line: str, attributes: Mapping[str, Any], domain: Domain, *, fini
         domain: The game's world. Kinds that it has switched off aren't reported.
         finished: False where generation was stopped by its length limit.
     """
+    found = {violation for _, violation in verdicts(line, attributes, domain, finished=finished)}
+    return sorted(found, key=lambda v: (v.start, v.kind, v.end, v.message))
+
+
+def verdicts(line: str, attributes: Mapping[str, Any], domain: Domain, *, finished: bool = True) -> list[tuple[str, Violation]]:
+    """The same, unsorted, each with the name of the check in CHECKS that spoke."""
     composed = compose(line)
-    found = [violation for check in CHECKS.values() for violation in check(composed.text, attributes, domain)]
+    found = [(name, violation) for name, check in CHECKS.items() for violation in check(composed.text, attributes, domain)]
     if not finished:
-        found = [v for v in found if v.kind != "truncated"] + text.cut_off(composed.text)
-    found = [v for v in found if v.kind not in domain.ignored_kinds]
-    placed = {_in_source(violation, composed.span(violation.start, violation.end)) for violation in found}
-    return sorted(placed, key=lambda v: (v.start, v.kind, v.end, v.message))
-
-
-def _in_source(violation: Violation, span: tuple[int, int]) -> Violation:
-    return Violation(violation.kind, *span, violation.message)
+        found = [(name, v) for name, v in found if v.kind != "truncated"]
+        found += [("text", v) for v in text.cut_off(composed.text)]
+    return [
+        (name, Violation(v.kind, *composed.span(v.start, v.end), v.message))
+        for name, v in found
+        if v.kind not in domain.ignored_kinds
+    ]
 
 
 def rules_hash(domain: Domain) -> str:

@@ -111,7 +111,10 @@ def test_an_empty_section_is_told(section: str, tmp_path: Path) -> None:
         load_domain(studio(tmp_path, **{**FULL, section: None}))
 
 
-@pytest.mark.parametrize("section", ["roles", "items", "affinity", "visits", "results", "tone", "length", "cues", "convert_to"])
+@pytest.mark.parametrize(
+    "section",
+    ["roles", "items", "affinity", "visits", "intervals", "results", "tone", "politeness", "length", "cues", "convert_to"],
+)
 def test_a_section_that_must_be_a_mapping_says_so(section: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"domain\.yaml: {section}: must be a mapping"):
         load_domain(studio(tmp_path, **{**FULL, section: ["하나"]}))
@@ -161,6 +164,13 @@ TONE = FULL["tone"]
         ({"visits": {"first": ["처음"]}}, "visits: first: '처음' is not a value of the visit role"),
         ({"results": {"none": [True]}}, "results: none: True is not a value of the result role; allowed: 0, 1, 2"),
         ({"results": {"lost": [0]}}, "unknown key 'lost'; allowed: none, failure, success"),
+        (
+            {"intervals": {"long": ["오래됨"]}, "roles": {"interval": "손님"}},
+            "intervals: long: '오래됨' is not a value of the interval role",
+        ),
+        ({"politeness": {"반말체": "반말"}}, "politeness: '반말체' is not a level of speech; allowed: 하십시오체"),
+        ({"politeness": {"하오체": "높임"}}, "politeness: 하오체: '높임' is not a side; allowed: 존댓말, 반말"),
+        ({"ignored_kinds": ["rude"]}, "ignored_kinds: 'rude' is not a kind of violation; allowed: tone_break"),
         ({"cues": {"past": [1]}}, "cues: past: must be text"),
         ({"probes": ["차"]}, "probes: a probe: must be a mapping"),
         ({"convert_to": {"inn": {"차": {"values": {}}}}}, "convert_to: inn: 차: to: must be text"),
