@@ -1,0 +1,249 @@
+"""The project's store: one SQLite file with candidates, verdicts, tasks and everything that people said.
+
+Several processes work on one file: it is in WAL mode, every change is one short transaction, and a judgement is on disk before
+the screen says so. What is identified by its content (prompts, candidates, tasks) has a hash of it as its id, so that adding a
+thing twice, or merging two stores in any order, adds it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from npc_align.domain import Attributes, Domain, load_domain
+from npc_align.errors import UserError
+from preference_data.migrations import MIGRATIONS, migrate, unknown_steps
+
+# How long a process waits for another one's transaction; all of ours are short.
+_PATIENCE_MS = 30_000
+_BATCH = 1_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A line for a prompt, with where it came from; `violations` is None until it has been checked by today's rules."""
+
+    id: str
+    prompt_id: str
+    attributes: Attributes
+    line: str
+    origin: Mapping[str, Any]
+    text: str | None = None
+    finished: bool = True
+    split_group: str | None = None
+    violations: tuple[Mapping[str, Any], ...] | None = None
+
+
+@dataclass(frozen=True)
+class NewCandidate:
+    """What `Store.add_candidates` takes: a line, its attributes and where it came from."""
+
+    attributes: Attributes
+    line: str
+    origin: Mapping[str, Any]
+    text: str | None = None
+    finished: bool = True
+    split_group: str | None = None
+
+
+class Store:
+    """An open store. Make one with `create_store`, open one with `open_store`."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, domain: Domain) -> None:
+        self.path = path
+        self.db = db
+        self.domain = domain
+
+    def close(self) -> None:
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that happens inside is on disk afterwards, or nothing is."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def meta(self, key: str) -> str | None:
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_meta(self, key: str, value: str) -> None:
+        self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))
+
+    # --- Candidates
+
+    def add_candidates(self, candidates: Iterable[NewCandidate]) -> int:
+        """Adds what isn't there yet, a batch to a transaction, and returns how many were new.
+
+        A line that is there already keeps its origin, and takes the prompt's text and the split group if it had none.
+        """
+        new, batch = 0, []
+        for candidate in candidates:
+            batch.append(candidate)
+            if len(batch) == _BATCH:
+                new += self._add_batch(batch)
+                batch = []
+        return new + self._add_batch(batch)
+
+    def _add_batch(self, batch: list[NewCandidate]) -> int:
+        with self.transaction() as db:
+            before = db.execute("SELECT count(*) FROM candidate").fetchone()[0]
+            for c in batch:
+                prompt_id = self.prompt_id(c.attributes)
+                db.execute(
+                    "INSERT INTO prompt VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET split_group = coalesce(split_group, excluded.split_group)",
+                    (prompt_id, self.domain.combination(c.attributes), c.split_group),
+                )
+                db.execute(
+                    "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = coalesce(text, excluded.text)",
+                    (content_id(prompt_id, c.line), prompt_id, c.line, c.text, int(c.finished), to_json(c.origin), now()),
+                )
+            return int(db.execute("SELECT count(*) FROM candidate").fetchone()[0]) - before
+
+    def prompt_id(self, attributes: Attributes) -> str:
+        return content_id(self.domain.combination(attributes))
+
+    def candidates(self, rules: str, where: str = "1", parameters: tuple[Any, ...] = ()) -> Iterator[Candidate]:
+        """Candidates in a fixed order (prompt, then id), with their violations by the rules of this hash."""
+        cursor = self.db.execute(
+            f"{_CANDIDATES} WHERE {where} ORDER BY c.prompt_id, c.id",
+            (rules, *parameters),
+        )
+        return map(_candidate, cursor)
+
+    def candidate(self, candidate_id: str, rules: str) -> Candidate:
+        """
+        Raises:
+            KeyError: no candidate of that id.
+        """
+        for found in self.candidates(rules, "c.id = ?", (candidate_id,)):
+            return found
+        raise KeyError(candidate_id)
+
+    def add_verdicts(self, rules: str, verdicts: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
+        """Violations of candidates, by id, found by the rules of this hash. The same rules say the same again."""
+        with self.transaction() as db:
+            db.executemany(
+                "INSERT INTO verdict VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                ((candidate_id, rules, to_json(found)) for candidate_id, found in verdicts),
+            )
+
+    def count(self, table: str) -> int:
+        return int(self.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+_CANDIDATES = """
+SELECT c.id, c.prompt_id, p.attributes, c.line, c.origin, c.text, c.finished, p.split_group, v.violations
+FROM candidate c JOIN prompt p ON p.id = c.prompt_id LEFT JOIN verdict v ON v.candidate_id = c.id AND v.rules = ?
+"""
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    candidate_id, prompt_id, attributes, line, origin, text, finished, group, violations = row
+    return Candidate(
+        candidate_id,
+        prompt_id,
+        json.loads(attributes),
+        line,
+        json.loads(origin),
+        text,
+        bool(finished),
+        group,
+        None if violations is None else tuple(json.loads(violations)),
+    )
+
+
+def create_store(path: Path, domain_name: str) -> Store:
+    """A new store for a domain.
+
+    Raises:
+        UserError: the file is there already, or its folder isn't.
+    """
+    domain = load_domain(domain_name)
+    if path.exists():
+        raise UserError(f"{path}: there already; open it with the other commands, or choose another --store")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder; make it first")
+    db = _connect(path)
+    migrate(db)
+    store = Store(path, db, domain)
+    with store.transaction():
+        store.set_meta("domain", domain_name)
+        store.set_meta("domain_name", domain.name)
+        store.set_meta("created_at", now())
+    return store
+
+
+def open_store(path: Path) -> Store:
+    """An existing store, brought up to this release's schema.
+
+    Raises:
+        UserError: no such file, no store, or one that a newer release has written.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such store; make one with: npc-pref init --store {path}")
+    db = _connect(path)
+    try:
+        is_store = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migration'").fetchone()
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise UserError(f"{path}: not a store of npc-pref ({error})") from error
+    if not is_store:
+        db.close()
+        raise UserError(f"{path}: an SQLite file, but not a store of npc-pref; make one with: npc-pref init")
+    newer = unknown_steps(db)
+    if newer:
+        db.close()
+        raise UserError(f"{path}: written by a newer npc-align (it has {', '.join(newer)}); update npc-align")
+    if len(MIGRATIONS) > db.execute("SELECT count(*) FROM migration").fetchone()[0]:
+        migrate(db)
+    return Store(path, db, load_domain(_domain_name(db, path)))
+
+
+def _domain_name(db: sqlite3.Connection, path: Path) -> str:
+    row = db.execute("SELECT value FROM meta WHERE key = 'domain'").fetchone()
+    if row is None:
+        raise UserError(
+            f"{path}: the store names no domain; it was not made whole. Remove it and run: npc-pref init --store {path}"
+        )
+    return str(row[0])
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # isolation_level None: transactions begin and end where this module says so, and nowhere else.
+    db = sqlite3.connect(path, timeout=_PATIENCE_MS / 1000, isolation_level=None)
+    db.execute("PRAGMA foreign_keys = ON")
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise UserError(f"{path}: not a store of npc-pref ({error})") from error
+    # A judgement that the screen calls saved must outlive a power cut, so every commit waits for the disk.
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def content_id(*parts: str) -> str:
+    """20 hex digits that stand for these texts."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def now() -> str:
+    """UTC, ISO 8601 with microseconds: sorts as it goes."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

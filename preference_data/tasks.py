@@ -1,0 +1,106 @@
+"""Tasks: which lines are put before a person, in which order, and on which side of the screen.
+
+Everything that looks like chance is a hash of the task and the annotator, so that it is blind, and the same on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from preference_data.judgements import current
+from preference_data.store import Store, content_id, to_json
+
+REPEATED = 0.05  # share of tasks that come back, blind, to see whether a person agrees with themself
+_DISTANCE = 30  # tasks between the two times, so that nobody remembers
+
+
+@dataclass(frozen=True)
+class Task:
+    """Two lines to choose from (mode "pair"), or one to judge (mode "line")."""
+
+    id: str
+    mode: str
+    prompt_id: str
+    first_id: str
+    second_id: str | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A task in an annotator's queue; round 2 is the blind repeat."""
+
+    task: Task
+    round: int
+
+
+def add_tasks(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[str, Any]]]) -> int:
+    """Adds (prompt id, first candidate, second candidate or None, detail), after those that are there, and returns how many were new.
+
+    A pair is the same whichever line comes first.
+    """
+    with store.transaction() as db:
+        before = store.count("task")
+        place = db.execute("SELECT coalesce(max(place), 0) FROM task").fetchone()[0]
+        for offset, (prompt_id, first, second, detail) in enumerate(tasks, start=1):
+            mode = "line" if second is None else "pair"
+            task_id = content_id(mode, *sorted(filter(None, (first, second))))
+            db.execute(
+                "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (task_id, mode, prompt_id, first, second, place + offset, to_json(detail)),
+            )
+        return store.count("task") - before
+
+
+def all_tasks(store: Store, where: str = "1", parameters: tuple[Any, ...] = ()) -> list[Task]:
+    """Tasks in the order in which they are shown."""
+    rows = store.db.execute(
+        f"SELECT id, mode, prompt_id, first_id, second_id, detail FROM task WHERE {where} ORDER BY place, id", parameters
+    )
+    return [Task(*row[:5], detail=json.loads(row[5])) for row in rows]
+
+
+def queue(store: Store, annotator: str, mode: str) -> list[Shown]:
+    """What this annotator has before them, what they have judged already included, in the order of showing.
+
+    Where tasks were assigned to anybody, an annotator sees their own; else everybody sees everything, with a share coming back.
+    """
+    tasks = {task.id: task for task in all_tasks(store, "mode = ?", (mode,))}
+    assigned = store.db.execute("SELECT task_id, round FROM assignment WHERE annotator = ? ORDER BY place, task_id", (annotator,))
+    own = [Shown(tasks[task_id], round) for task_id, round in assigned if task_id in tasks]
+    if own or store.count("assignment"):
+        return own
+    return with_repeats(list(tasks.values()), annotator)
+
+
+def with_repeats(tasks: Sequence[Task], annotator: str) -> list[Shown]:
+    """The tasks, with the share that comes back set in at a distance, or at the end."""
+    shown: list[Shown] = []
+    waiting: list[tuple[int, Task]] = []
+    for index, task in enumerate(tasks):
+        shown.append(Shown(task, 1))
+        if share(task.id, annotator, "again") < REPEATED:
+            waiting.append((index + _DISTANCE, task))
+        while waiting and waiting[0][0] <= index:
+            shown.append(Shown(waiting.pop(0)[1], 2))
+    return shown + [Shown(task, 2) for _, task in waiting]
+
+
+def open_tasks(store: Store, annotator: str, mode: str) -> list[Shown]:
+    """What is left of the queue."""
+    done = {(task_id, round) for task_id, _, round in current(store, "annotator = ?", (annotator,))}
+    return [shown for shown in queue(store, annotator, mode) if (shown.task.id, shown.round) not in done]
+
+
+def first_is_left(shown: Shown, annotator: str) -> bool:
+    """Which of the two lines stands on the left (or above)."""
+    return share(shown.task.id, annotator, f"side {shown.round}") < 0.5
+
+
+def share(*parts: str) -> float:
+    """A number in [0, 1) that depends on these texts and nothing else."""
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8], "big") / 2**64
