@@ -1,0 +1,36 @@
+"""Options that several commands of npc-pref share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from preference_data.store import Store, open_store
+
+DEFAULT_STORE = Path("runs/pref/prefs.db")
+
+
+def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--store`, passed as `store_path`."""
+    return click.option(
+        "--store",
+        "store_path",
+        default=DEFAULT_STORE,
+        show_default=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The project's store; npc-pref init makes one.",
+    )(command)
+
+
+@contextmanager
+def opened(store_path: Path) -> Iterator[Store]:
+    """The store, closed at the end whatever happens."""
+    store = open_store(store_path)
+    try:
+        yield store
+    finally:
+        store.close()
