@@ -116,7 +116,7 @@ def read_jsonl(path: Path | str) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     for number, text in _lines(Path(path)):
         try:
-            yield number, _parse_object(text)
+            yield number, parse_object(text)
         except ValueError as error:
             raise UserError(f"{path}:{number}: {error}") from error
 
@@ -161,7 +161,7 @@ def _decodes(raw: bytes, encoding: str) -> bool:
     return True
 
 
-def _parse_object(text: str) -> dict[str, Any]:
+def parse_object(text: str) -> dict[str, Any]:
     try:
         parsed = json.loads(text, object_pairs_hook=_unique_keys)
         # A lone surrogate (\ud800) is legal JSON, and no text: it could never be written again.
@@ -185,13 +185,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_record(text: str, domain: Domain) -> tuple[Attributes, str, str | None, list[Problem]]:
     try:
-        record = _parse_object(text)
+        record = parse_object(text)
     except ValueError as error:
         return {}, "", None, [Problem("", text, str(error))]
     line, source = record.pop(domain.line_key, None), record.pop(AUGMENTED, None)
-    pairs = list(_flatten(record, domain))
+    pairs = list(flatten(record, domain))
     attributes = dict(pairs)
-    problems = _line_problems(line, domain) + _value_problems(attributes, domain)
+    problems = line_problems(line, domain) + value_problems(attributes, domain)
     if len(attributes) < len(pairs):
         problems.append(Problem("", text, "an attribute is given twice, nested and with a dot"))
     if source is not None and not isinstance(source, str):
@@ -199,17 +199,17 @@ def _parse_record(text: str, domain: Domain) -> tuple[Attributes, str, str | Non
     return attributes, line.strip() if isinstance(line, str) else "", source, problems
 
 
-def _flatten(record: Mapping[str, Any], domain: Domain, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(record: Mapping[str, Any], domain: Domain, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         key = prefix + name
         is_context = any(known.startswith(f"{key}.") for known in domain.by_key)
         if is_context and isinstance(value, Mapping):
-            yield from _flatten(value, domain, f"{key}.")
+            yield from flatten(value, domain, f"{key}.")
         elif value is not None or not (is_context or key in domain.by_key):
             yield key, value
 
 
-def _line_problems(line: Any, domain: Domain) -> list[Problem]:
+def line_problems(line: Any, domain: Domain) -> list[Problem]:
     if not isinstance(line, str) or not line.strip():
         return [Problem(domain.line_key, line, "the line is missing or empty; every record needs its text")]
     if line.splitlines() != [line]:
@@ -217,7 +217,7 @@ def _line_problems(line: Any, domain: Domain) -> list[Problem]:
     return []
 
 
-def _value_problems(attributes: Attributes, domain: Domain) -> list[Problem]:
+def value_problems(attributes: Attributes, domain: Domain) -> list[Problem]:
     # 1.0 equals 1 in Python and a list cannot be looked up at all: only plain words and whole numbers reach the domain.
     odd = {k: v for k, v in attributes.items() if k in domain.by_key and type(v) not in (str, int)}
     found = [

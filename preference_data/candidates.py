@@ -1,4 +1,4 @@
-"""Checks over candidate lines: the same rows, with what is wrong with each."""
+"""Checks over candidate lines, in a store or in the rows of a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,32 @@ from typing import Any
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain, nfc
 from npc_align.errors import UserError
+from preference_data.store import Store
 
 Row = dict[str, Any]
 Progress = Callable[[Iterable[Row]], Iterable[Row]]
+
+_BATCH = 500  # candidates to a transaction: what an interruption can cost
+
+
+def check_store(store: Store, advance: Callable[[int], None] = lambda count: None) -> int:
+    """Gives every candidate that has none a verdict by today's rules, and returns how many that were. Interrupted, it goes on.
+
+    Args:
+        store: the project's store.
+        advance: told how many more are done, to move a bar.
+    """
+    rules, done = store.rules, 0
+    while batch := store.next_unchecked(rules, _BATCH):
+        store.add_verdicts(rules, [(c.id, _violations(c.line, c.attributes, store.domain, c.finished)) for c in batch])
+        done += len(batch)
+        advance(len(batch))
+    return done
+
+
+def _violations(line: str, attributes: Mapping[str, Any], domain: Domain, finished: bool) -> list[Row]:
+    found = check_line(line, attributes, domain, finished=finished)
+    return [{"kind": v.kind, "start": v.start, "end": v.end, "message": v.message} for v in found]
 
 
 def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -> list[Row]:
@@ -29,9 +52,7 @@ def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -
 
 def _checked(row: Row, number: int, domain: Domain) -> Row:
     attributes, line = read_row(row, number, domain)
-    found = check_line(line, attributes, domain, finished=row.get("finished", True))
-    violations = [{"kind": v.kind, "start": v.start, "end": v.end, "message": v.message} for v in found]
-    return {**row, "violations": violations}
+    return {**row, "violations": _violations(line, attributes, domain, row.get("finished", True))}
 
 
 def read_row(row: Mapping[str, Any], number: int, domain: Domain) -> tuple[Attributes, str]:

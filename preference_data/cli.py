@@ -5,46 +5,54 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.cli import FriendlyGroup, domain_option, json_option
-from npc_align.domain import Domain, default_corpus, load_domain
+from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, json_option
 from npc_align.errors import UserError
+from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
+from preference_data.formats import FORMATS
+from preference_data.label_cli import label
+from preference_data.options import opened, store_option
+from preference_data.people_cli import agreement, assign, review, stats
+
+if TYPE_CHECKING:
+    from npc_align.domain import Domain
 
 # Everything else is imported inside the commands: checking loads a morphological analyser, generating a model.
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
-_ROOM = Path("runs/pref")
-
-
-def _file_option(flag: str, name: str, default: str, text: str) -> Callable[..., Any]:
-    """An option for a file of the way from candidates to preferences, which by default lies in runs/pref."""
-    return click.option(flag, name, default=_ROOM / default, show_default=True, type=_PATH, help=text)
+_corpus_option = click.option("--corpus", type=_PATH, help="Corpus with the good lines; default: the domain's own.")
 
 
 @click.group(cls=FriendlyGroup)
 def main() -> None:
-    """Preference pairs for DPO: generate, check, pair, export.
+    """Preference pairs for DPO: sample lines, check them, pair good ones with bad ones, judge them.
 
     \b
-    npc-pref generate --model runs/sft --output runs/pref/candidates.jsonl
-    npc-pref check --input runs/pref/candidates.jsonl --output runs/pref/checked.jsonl
-    npc-pref pair --candidates runs/pref/checked.jsonl --output runs/pref/pairs.jsonl
-    npc-pref export --pairs runs/pref/pairs.jsonl --output runs/pref/preferences.jsonl
+    npc-pref init                        the project's store, runs/pref/prefs.db
+    npc-pref generate --model runs/sft   sample lines for the training prompts
+    npc-pref corrupt                     corpus lines with one mistake, for what samples don't show
+    npc-pref check                       what is wrong with each line
+    npc-pref pair                        a good line against each bad one
+    npc-pref label                       people judge: as many as like, or nobody
+    npc-pref export                      TRL's prompt / chosen / rejected: runs/pref/preferences.jsonl
 
-    These paths are the defaults, so the four commands run without arguments, too.
+    All work on one store and can be run again at any time: what is done stays done.
     """
 
 
+for _command in (init, import_, doctor, log, label, pack, merge, assign, agreement, review, stats):
+    main.add_command(_command)
+
+
 @main.command()
+@store_option
 @click.option("--model", default="runs/sft", show_default=True, help="Run folder of sft/train.py, adapter or merged model.")
-@_file_option("--output", "output", "candidates.jsonl", "Candidates, JSONL.")
-@click.option("--corpus", type=_PATH, help="Corpus whose training prompts are sampled; default: the domain's own.")
-@click.option("--domain", "domain_name", metavar="NAME|PATH", help="Default: the domain that the model was trained on.")
+@_corpus_option
 @click.option("--samples", default=2, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True))
 @click.option("--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
@@ -52,130 +60,189 @@ def main() -> None:
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1))
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
-def generate(domain_name: str | None, **options: Any) -> None:
+def generate(store_path: Path, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch).
 
-    Example: npc-pref generate --model runs/sft --output runs/pref/candidates.jsonl --samples 4
+    Example: npc-pref generate --model runs/sft --samples 4
     """
     from preference_data.generate import run
 
-    run(domain=domain_name, **options)
+    with opened(store_path) as store:
+        new = run(store, **options)
+        click.echo(f"{store_path}: {new} new candidates, {store.count('candidate')} in all")
 
 
 @main.command()
-@_file_option("--input", "source", "candidates.jsonl", "Candidates, or a corpus, JSONL.")
-@_file_option("--output", "output", "checked.jsonl", "The same rows with their violations, JSONL.")
-@domain_option
+@store_option
+@_corpus_option
+@click.option("--kind", "kinds", multiple=True, help="Only this kind of mistake; can be given several times.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, other places and words.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
+def corrupt(store_path: Path, corpus: Path | None, kinds: tuple[str, ...], seed: int, limit: int | None) -> None:
+    """Add corpus lines with one mistake each, verified by the checks, and the corpus lines themselves.
+
+    Example: npc-pref corrupt --limit 200
+    """
+    from preference_data.corrupt import CORRUPTIONS
+    from preference_data.corrupted import corrupt_store
+    from preference_data.prompts import corpus_of
+
+    unknown = sorted(set(kinds) - set(CORRUPTIONS))
+    if unknown:
+        raise UserError(f"--kind {', '.join(unknown)}: can't be made; there are: {', '.join(CORRUPTIONS)}")
+    with opened(store_path) as store:
+        source = corpus_of(corpus, store.domain)
+        made = corrupt_store(store, source, sorted(kinds) or list(CORRUPTIONS), limit, seed, _bar("Corrupting"))
+    click.echo(f"{store_path}: {made.total()} corruptions")
+    _print_counts(made)
+
+
+@main.command()
+@store_option
+@click.option("--input", "source", type=_PATH, help="Check a file instead: candidates or a corpus, JSONL.")
+@click.option("--output", "output", type=_PATH, help="For --input: the same rows with their violations, JSONL.")
+@click.option("--domain", "domain_name", metavar="NAME|PATH", help=f"For --input.  [default: {DEFAULT_DOMAIN}]")
 @click.option("--strict", is_flag=True, help="Exit 1 when any line breaks a rule.")
 @click.option("--explain", is_flag=True, help="Print each line's morphemes, sentences and verdicts, and which check spoke.")
-def check(source: Path, output: Path, domain_name: str, strict: bool, explain: bool) -> None:
-    """Add to every row what is wrong with its line.
+def check(
+    store_path: Path, source: Path | None, output: Path | None, domain_name: str | None, strict: bool, explain: bool
+) -> None:
+    """Say of every line what is wrong with it: of those in the store that today's rules haven't seen, or of a file's.
 
-    Example: npc-pref check --input runs/pref/candidates.jsonl --output runs/pref/checked.jsonl
+    \b
+    Example: npc-pref check
+    Example: npc-pref check --input lines.jsonl --output checked.jsonl --explain
     """
-    from npc_align.corpus import write_jsonl
-    from preference_data.candidates import check_rows
-
-    domain = load_domain(domain_name)
-    rows = check_rows(_read(source, "npc-pref generate"), domain, _bar("Checking"))
-    write_jsonl(output, rows)
-    if explain:
-        _explain(rows, domain)
-    bad = [row for row in rows if row["violations"]]
-    click.echo(f"{output}: {len(rows)} lines, {len(bad)} break a rule")
-    for kind, count in Counter(kind for row in bad for kind in {v["kind"] for v in row["violations"]}).most_common():
-        click.echo(f"  {kind:<24}{count}")
+    if (source is None) != (output is None):
+        raise click.UsageError("--input and --output go together; without both, the store is checked")
+    if source is not None and output is not None:
+        found = _check_file(source, output, domain_name or DEFAULT_DOMAIN, explain)
+    elif domain_name is not None:
+        raise click.UsageError("--domain is for --input; a store has its own")
+    else:
+        found = _check_store(store_path, explain)
+    bad = [violations for violations in found if violations]
+    click.echo(f"{output or store_path}: {len(found)} lines, {len(bad)} break a rule")
+    _print_counts(Counter(kind for violations in bad for kind in {v["kind"] for v in violations}))
     if strict and bad:
         raise click.exceptions.Exit(1)
 
 
-def _explain(rows: Iterable[dict[str, Any]], domain: Domain) -> None:
-    from npc_align.checks.explain import explain
-    from preference_data.candidates import read_row
+def _check_file(source: Path, output: Path, domain_name: str, explain: bool) -> list[Sequence[Any]]:
+    from npc_align.corpus import read_jsonl, write_jsonl
+    from npc_align.domain import load_domain
+    from preference_data.candidates import check_rows, read_row
 
-    for number, row in enumerate(rows, start=1):
-        attributes, line = read_row(row, number, domain)
-        told = explain(line, attributes, domain, finished=row.get("finished", True))
-        click.echo(told.encode("utf-8", "replace").decode("utf-8"))
+    if not source.is_file():
+        raise UserError(f"--input {source}: no such file; without --input, the store is checked")
+    domain = load_domain(domain_name)
+    rows = check_rows([row for _, row in read_jsonl(source)], domain, _bar("Checking"))
+    write_jsonl(output, rows)
+    if explain:
+        for number, row in enumerate(rows, start=1):
+            attributes, line = read_row(row, number, domain)
+            _explain(line, attributes, domain, row.get("finished", True))
+    return [row["violations"] for row in rows]
+
+
+def _check_store(store_path: Path, explain: bool) -> list[Sequence[Any]]:
+    from preference_data.candidates import check_store
+
+    with opened(store_path) as store:
+        if not store.count("candidate"):
+            raise UserError(
+                f"{store_path}: no candidates yet; add some with: npc-pref generate, npc-pref corrupt or npc-pref import"
+            )
+        with click.progressbar(length=store.unchecked(store.rules), label="Checking", file=sys.stderr) as bar:
+            check_store(store, bar.update)
+        if explain:
+            for candidate in store.candidates(store.rules):
+                _explain(candidate.line, candidate.attributes, store.domain, candidate.finished)
+        return [candidate.violations or () for candidate in store.candidates(store.rules)]
+
+
+def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bool) -> None:
+    from npc_align.checks.explain import explain
+
+    # What a terminal can't print must not end the listing.
+    click.echo(explain(line, attributes, domain, finished=finished).encode("utf-8", "replace").decode("utf-8"))
 
 
 @main.command()
-@_file_option("--candidates", "candidates", "checked.jsonl", "Checked candidates, JSONL.")
-@_file_option("--output", "output", "pairs.jsonl", "Pairs, JSONL.")
-@click.option("--corpus", type=_PATH, help="Corpus with the good lines; default: the domain's own.")
-@domain_option
-@click.option("--seed", default=0, show_default=True)
+@store_option
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
     "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
 )
+@click.option("--kind-cap", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="The largest share of one kind.")
+@click.option("--max-similarity", default=0.9, show_default=True, type=click.FloatRange(0, 1), help="Of a pair's two lines.")
+@click.option("--hold-out", default="", metavar="KIND,…", help="Kinds that take no part, for an evaluation that pairs never saw.")
+@click.option("--seed", default=0, show_default=True)
 @json_option
 def pair(
-    candidates: Path,
-    output: Path,
-    corpus: Path | None,
-    domain_name: str,
-    seed: int,
+    store_path: Path,
     per_prompt: int,
     corrupted_share: float,
+    kind_cap: float,
+    max_similarity: float,
+    hold_out: str,
+    seed: int,
     as_json: bool,
 ) -> None:
-    """Pair each bad line with the corpus line of the same attributes, balanced over kinds and personalities.
+    """Pair each bad line with a good one for the same attributes, balanced over kinds and personalities.
 
-    Example: npc-pref pair --candidates runs/pref/checked.jsonl --output runs/pref/pairs.jsonl
+    Samples go before corruptions. Pairs of an earlier run that nobody has judged make way.
+
+    \b
+    Example: npc-pref pair
+    Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
     """
-    from npc_align.corpus import write_jsonl
-    from npc_align.splits import load_splits
-    from preference_data.pairs import build_pairs
+    from preference_data.pairing import pair_store
+    from preference_data.pairs import Limits
 
-    domain = load_domain(domain_name)
-    rows = _read(candidates, "npc-pref check")
-    splits = load_splits(corpus or default_corpus(domain_name), domain)
-    pairs, report = build_pairs(
-        rows,
-        splits,
-        domain,
-        per_prompt=per_prompt,
-        corrupted_share=corrupted_share,
-        seed=seed,
-        progress=_bar("Pairing"),
+    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
+    held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
+    with opened(store_path) as store:
+        report = pair_store(store, limits, held_out, seed)
+    click.echo(
+        json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )
-    write_jsonl(output, (made.to_row() for made in pairs))
-    click.echo(json.dumps(report, ensure_ascii=False) if as_json else f"{output}: {report['pairs']} pairs\n{_readable(report)}")
 
 
 @main.command()
-@_file_option("--pairs", "pairs", "pairs.jsonl", "Pairs, JSONL.")
-@_file_option("--output", "output", "preferences.jsonl", "TRL's prompt/chosen/rejected rows, JSONL; a manifest goes beside it.")
-@domain_option
-def export(pairs: Path, output: Path, domain_name: str) -> None:
-    """Write the file that dpo/train.py reads, and its manifest.
+@store_option
+@click.option(
+    "--output",
+    type=_PATH,
+    help="A manifest goes beside it.  [default: runs/pref/preferences.jsonl; a file of the format's own name]",
+)
+@click.option(
+    "--format",
+    "form",
+    default="dpo",
+    show_default=True,
+    type=click.Choice(list(FORMATS)),
+    help="dpo is TRL's prompt/chosen/rejected, which dpo/train.py reads.",
+)
+@click.option("--judged-only", is_flag=True, help="Only what people have judged.")
+def export(store_path: Path, output: Path | None, form: str, judged_only: bool) -> None:
+    """Write the pairs: people's word where there is one, else the machine-made sides.
 
-    Example: npc-pref export --pairs runs/pref/pairs.jsonl --output runs/pref/preferences.jsonl
+    \b
+    Example: npc-pref export
+    Example: npc-pref export --format csv --output pairs.csv --judged-only
     """
     from preference_data.export import export as write
 
-    _require(pairs, "npc-pref pair")
-    manifest = write(pairs, output, load_domain(domain_name))
+    if output is None:
+        output = Path("runs/pref") / ("preferences.jsonl" if form == "dpo" else form + FORMATS[form][1][0])
+    with opened(store_path) as store:
+        manifest = write(store, output, form, judged_only=judged_only)
     click.echo(f"{output}: {manifest['pairs']} pairs for {manifest['prompts']} prompts")
+    _print_counts(Counter(manifest["left_out"]))
 
 
-def _require(path: Path, maker: str) -> None:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; {maker} makes it (npc-pref --help shows the whole way)")
-
-
-def _read(path: Path, maker: str) -> list[dict[str, Any]]:
-    from npc_align.corpus import read_jsonl
-
-    _require(path, maker)
-    rows = [row for _, row in read_jsonl(path)]
-    if not rows:
-        raise UserError(f"{path}: empty; {maker} makes it")
-    return rows
-
-
-def _bar(label: str) -> Any:
+def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """A function that shows a progress bar on stderr while it hands on what it is given."""
 
     def watched(things: Iterable[Any]) -> Iterator[Any]:
@@ -185,10 +252,19 @@ def _bar(label: str) -> Any:
     return watched
 
 
+def _print_counts(counts: Counter[str]) -> None:
+    for name, count in counts.most_common():
+        click.echo(f"  {name:<24}{count}")
+
+
 def _readable(report: dict[str, Any]) -> str:
     lines = []
     for name, value in report.items():
         if isinstance(value, dict):
-            value = ", ".join(f"{key} {count}" for key, count in value.items())
+            value = ", ".join(f"{key} {_inner(count)}" for key, count in value.items())
         lines.append(f"  {name.replace('_', ' ')}: {value}")
     return "\n".join(lines)
+
+
+def _inner(value: Any) -> str:
+    return f"({', '.join(f'{name} {count}' for name, count in value.items())})" if isinstance(value, dict) else str(value)

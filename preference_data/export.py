@@ -1,82 +1,111 @@
-"""Pairs -> the file that DPO trains on, in TRL's standard prompt/chosen/rejected form, and a manifest beside it."""
+"""The store's pairs -> the file that DPO trains on, in TRL's standard prompt/chosen/rejected form, and a manifest beside it."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from npc_align.checks import rules_hash
-from npc_align.corpus import read_jsonl, write_jsonl
-from npc_align.domain import Domain
+from npc_align.corpus import write_jsonl
 from npc_align.errors import UserError
-from preference_data.pairs import Pair, pair_of
+from npc_align.prompt import render
+from preference_data.formats import write
+from preference_data.outcomes import Outcome, final_outcomes
+from preference_data.store import Candidate, Store
+from preference_data.tasks import Task, all_tasks
 
 Row = dict[str, Any]
 
 
-def export_rows(pairs: Iterable[Pair]) -> list[Row]:
-    """Rows with `prompt`, `chosen` and `rejected` first, and everything else that is known of a pair as further keys.
-
-    Raises:
-        UserError: no pairs, or a pair whose sides are the same or empty.
-    """
-    rows = []
-    for number, pair in enumerate(pairs, start=1):
-        if not pair.prompt.strip() or not pair.chosen.strip() or not pair.rejected.strip():
-            raise UserError(f"pair {number}: prompt, chosen or rejected is empty; delete or mend it")
-        if pair.chosen.split() == pair.rejected.split():
-            raise UserError(f"pair {number}: chosen and rejected are the same line, {pair.chosen!r}; delete or mend it")
-        rows.append(pair.to_row())
-    if not rows:
-        raise UserError("no pairs to export; make some with: npc-pref pair")
-    return rows
-
-
-def export(source: Path, output: Path, domain: Domain) -> Row:
+def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool = False) -> Row:
     """Writes `output` and `<output>.manifest.json`, and returns the manifest.
 
-    The manifest is written last: a file without one, or with another hash than its manifest says, isn't whole.
+    What people said of a pair holds; a pair that nobody has judged goes by its machine-made sides, unless `judged_only`. Ties, skips and
+    disputed pairs stay out. The manifest is written last: a file without one, or with another hash than its manifest says, isn't whole.
 
     Raises:
-        UserError: rows that are no pairs, pairs of another domain, or nothing that can be exported.
+        UserError: no pair that can be exported.
     """
-    pairs = [pair_of(row, number) for number, row in read_jsonl(source)]
-    _check_domain(pairs, domain)
+    left_out: Counter[str] = Counter()
+    rows = list(_rows(store, judged_only, left_out))
+    if not rows:
+        why = ", ".join(f"{reason} {count}" for reason, count in left_out.most_common()) or "the store has no pairs"
+        raise UserError(f"nothing to export ({why}); make pairs with: npc-pref pair --store {store.path}")
     manifest_path = output.with_name(output.name + ".manifest.json")
-    rows = export_rows(pairs)
     manifest_path.unlink(missing_ok=True)
-    write_jsonl(output, rows)
-    manifest = _manifest(source, output, pairs, domain)
+    write(rows, output, form)
+    manifest = _manifest(store, output, form, rows, left_out)
     # One JSON object is one line of JSONL, so the same writer will do.
     write_jsonl(manifest_path, [manifest])
     return manifest
 
 
-def _check_domain(pairs: Iterable[Pair], domain: Domain) -> None:
-    """The manifest names one domain, so every pair that says which it was sampled for must say that one."""
-    for number, pair in enumerate(pairs, start=1):
-        if pair.domain is not None and pair.domain["hash"] != domain.content_hash:
-            raise UserError(
-                f"pair {number} was sampled for domain {pair.domain['name']!r} (hash {pair.domain['hash']}), not for {domain.name!r} "
-                f"(hash {domain.content_hash}); give its domain with --domain, or, if the domain file has changed since, "
-                "generate, check and pair again"
-            )
+def _rows(store: Store, judged_only: bool, left_out: Counter[str]) -> Iterator[Row]:
+    outcomes, pairing = final_outcomes(store), store.meta("pairing")
+    for task in all_tasks(store, "mode = 'pair'"):
+        outcome = outcomes.get(task.id)
+        if outcome is not None:
+            sides = _judged(task, outcome)
+            objection = outcome.choice
+        else:
+            current = task.detail.get("pairing") == pairing is not None
+            sides = [(task.first_id, str(task.second_id))] if current and not judged_only else []
+            objection = "not judged"
+        if not sides:
+            left_out[objection] += 1
+        for chosen, rejected in sides:
+            row = _row(store, store.candidate(chosen, store.rules), store.candidate(rejected, store.rules), outcome)
+            if row["chosen"].split() == row["rejected"].split():
+                left_out["both sides say the same"] += 1
+            else:
+                yield row
 
 
-def _manifest(source: Path, output: Path, pairs: Sequence[Pair], domain: Domain) -> Row:
+def _judged(task: Task, outcome: Outcome) -> list[tuple[str, str]]:
+    """(chosen, rejected) by people's word: the line chosen over the other, or a line that they wrote over those that they turned down."""
+    first, second = task.first_id, str(task.second_id)
+    turned_down = {"first": [second], "second": [first], "both_bad": [first, second]}.get(outcome.choice, [])
+    better = outcome.edited or {"first": first, "second": second}.get(outcome.choice)
+    return [(better, worse) for worse in turned_down] if better else []
+
+
+def _row(store: Store, chosen: Candidate, rejected: Candidate, outcome: Outcome | None) -> Row:
+    kinds = {v["kind"] for v in rejected.violations or ()}
+    tagged = {reason.kind for reason in outcome.reasons} if outcome else set()
     return {
-        "input": {"name": source.name, "sha256": sha256(source)},
+        "prompt": chosen.text or rejected.text or render(chosen.attributes, store.domain),
+        "chosen": chosen.line.strip(),
+        "rejected": rejected.line.strip(),
+        "attributes": chosen.attributes,
+        "reasons": sorted(kinds | tagged),
+        "chosen_origin": chosen.origin,
+        "rejected_origin": rejected.origin,
+        "group": chosen.split_group or chosen.prompt_id,
+        "judge": "person" if outcome else "auto",
+        "judges": sorted(outcome.judges) if outcome else [],
+        "domain": {"name": store.domain.name, "hash": store.domain.content_hash},
+    }
+
+
+def _manifest(store: Store, output: Path, form: str, rows: Sequence[Mapping[str, Any]], left_out: Mapping[str, int]) -> Row:
+    return {
+        "store": store.path.name,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "format": form,
         "output": {"name": output.name, "sha256": sha256(output)},
-        "pairs": len(pairs),
-        "prompts": len({pair.prompt for pair in pairs}),
-        "kinds": dict(Counter(kind for pair in pairs for kind in pair.reasons).most_common()),
-        "rejected_origins": dict(Counter(pair.rejected_origin["kind"] for pair in pairs).most_common()),
-        "judges": dict(Counter(pair.judge for pair in pairs).most_common()),
-        "rules_hash": rules_hash(domain),
-        "domain": {"name": domain.name, "hash": domain.content_hash},
+        "pairs": len(rows),
+        "prompts": len({row["prompt"] for row in rows}),
+        "kinds": dict(Counter(kind for row in rows for kind in row["reasons"]).most_common()),
+        "rejected_origins": dict(Counter(row["rejected_origin"]["kind"] for row in rows).most_common()),
+        "judges": dict(Counter(row["judge"] for row in rows).most_common()),
+        "left_out": dict(left_out),
+        "held_out_kinds": json.loads(store.meta("pairing_hold_out") or "[]"),
+        "rules_hash": store.rules,
+        "domain": {"name": store.domain.name, "hash": store.domain.content_hash},
     }
 
 

@@ -1,4 +1,4 @@
-"""Candidate lines: k samples per training prompt from a model, resumable, each with where it came from.
+"""Candidate lines: k samples per training prompt from a model into the store, resumable, each with where it came from.
 
 A sample's seed follows from the run's seed and the chunk's first prompt, so a resumed run gives the lines of an uninterrupted one.
 """
@@ -6,7 +6,6 @@ A sample's seed follows from the run's seed and the chunk's first prompt, so a r
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.corpus import Example
-from npc_align.domain import Domain, default_corpus, load_domain, shipped_domains
+from npc_align.domain import Domain
 from npc_align.errors import UserError
-from npc_align.splits import group_ids, load_splits, splits_file
+from npc_align.splits import splits_file
 from npc_align.training.launch import quiet_libraries
+from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
+from preference_data.store import NewCandidate, Store
 
 if TYPE_CHECKING:
     from npc_align.modeling.load import LoadedModel
@@ -51,16 +51,16 @@ class Sampling:
 
 
 def run(
-    *, model: str, output: Path, corpus: Path | None, domain: str | None, samples: int, temperature: float, top_p: float, seed: int,
-    batch_size: int, max_new_tokens: int, limit: int | None,
+    store: Store, *, model: str, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int, batch_size: int,
+    max_new_tokens: int, limit: int | None,
 ) -> int:  # fmt: skip
-    """Sample candidates for the training prompts into `output` (JSONL); a file begun before is continued.
+    """Sample candidates for the training prompts into the store; what the same command began before is continued.
 
     Returns:
-        Candidates in the file.
+        New candidates: a line that the store has already isn't added twice.
 
     Raises:
-        UserError: no such model or corpus, or an output that another command line began.
+        UserError: no such model or corpus, or a model trained on another domain than the store's.
     """
     quiet_libraries()
     from npc_align.modeling.device import choose_device
@@ -68,50 +68,24 @@ def run(
 
     sampling = Sampling(samples, temperature, top_p, seed, max_new_tokens)
     device = choose_device()
-    loaded = load_for_generation(model, device.dtype, device.name, domain=domain)
-    world = loaded.domain
-    source = corpus or _own_corpus(domain, world)
-    prompts = _training_prompts(source, world)[:limit]
-    plan = _plan(loaded.name, world, source, sampling, batch_size, len(prompts))
-    part, total = output.with_name(output.name + ".part"), len(prompts) * samples
-    if _already_whole(output, plan):
-        click.echo(f"{output}: sampled before, {total} candidates", err=True)
-        return total
-    done = _resume(part, samples)
-    click.echo(
-        f"{device}; {len(prompts)} prompts x {samples} samples -> {output}" + (f"; {done} prompts done before" if done else ""),
-        err=True,
-    )
-    with (
-        part.open("a", encoding="utf-8") as out,
-        click.progressbar(length=len(prompts), label="sampling", file=sys.stderr) as bar,
-    ):
+    loaded = load_for_generation(model, device.dtype, device.name, domain=store.meta("domain"))
+    source = corpus_of(corpus, store.domain)
+    prompts = training_prompts(source, store.domain)[:limit]
+    progress = f"sampled:{_plan(loaded.name, store.domain, source, sampling, batch_size, len(prompts))}"
+    done = int(store.meta(progress) or 0)
+    again = f"; {done} prompts done before" if done else ""
+    click.echo(f"{device}; {len(prompts)} prompts x {samples} samples -> {store.path}{again}", err=True)
+    new = 0
+    with click.progressbar(length=len(prompts), label="sampling", file=sys.stderr) as bar:
         bar.update(done)
         for start in range(done, len(prompts), _CHUNK):
             chunk = prompts[start : start + _CHUNK]
-            rows = _sample(loaded, chunk, sampling, batch_size, start)
-            out.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-            out.flush()
+            new += store.add_candidates(_sample(loaded, chunk, sampling, batch_size, start))
+            # Told after the lines are in: an interruption between the two samples the same lines again, which adds nothing.
+            with store.transaction():
+                store.set_meta(progress, str(start + len(chunk)))
             bar.update(len(chunk))
-    part.replace(output)
-    return total
-
-
-def _training_prompts(corpus: Path, domain: Domain) -> list[tuple[Example, str]]:
-    """One example of each attribute combination of the training split, with its split group."""
-    splits = load_splits(corpus, domain)
-    examples = [e for part in splits.values() for e in part]
-    groups = dict(zip((e.id for e in examples), group_ids(examples, domain), strict=True))
-    unique = {domain.combination(e.attributes): e for e in reversed(splits["train"])}
-    return [(e, groups[e.id]) for e in sorted(unique.values(), key=lambda e: e.id)]
-
-
-def _own_corpus(asked: str | None, world: Domain) -> Path:
-    """The corpus of the domain that was asked for, else of the model's own. That may be a path, or changed since."""
-    shipped = world.name in shipped_domains() and load_domain(world.name).content_hash == world.content_hash
-    if asked is None and not shipped:
-        raise UserError(f"domain {world.name!r}, the model's own, brings no corpus of its own; give --corpus")
-    return default_corpus(asked or world.name)
+    return new
 
 
 def _plan(model: str, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
@@ -132,62 +106,27 @@ def _weights(model: str) -> str:
     return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
 
 
-def _already_whole(output: Path, plan: str) -> bool:
-    """Whether `output` holds this plan's candidates. The plan's hash lies beside it, so two models never mix in one file."""
-    stamp = output.with_name(output.name + ".plan")
-    begun = output.is_file() or output.with_name(output.name + ".part").is_file()
-    if begun and (not stamp.is_file() or stamp.read_text(encoding="utf-8").strip() != plan):
-        raise UserError(
-            f"{output}: begun with another model, domain, corpus, sampling or batch size; remove it and {output.name}.part, or choose another --output"
-        )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(plan + "\n", encoding="utf-8")
-    return output.is_file()
-
-
-def _resume(part: Path, samples: int) -> int:
-    """Prompts done in whole chunks; rows of a chunk that an interruption cut short are dropped, so seeds stay in step."""
-    if not part.is_file():
-        return 0
-    lines = part.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    done = len(whole) // (samples * _CHUNK) * _CHUNK
-    part.write_text("".join(whole[: done * samples]), encoding="utf-8")
-    return done
-
-
 def _sample(
-    loaded: LoadedModel, chunk: Sequence[tuple[Example, str]], sampling: Sampling, batch_size: int, start: int
-) -> Iterator[dict[str, Any]]:
+    loaded: LoadedModel, chunk: Sequence[TrainingPrompt], sampling: Sampling, batch_size: int, start: int
+) -> Iterator[NewCandidate]:
+    """The chunk's corpus lines, with the prompt as this model sees it, and its samples."""
     from npc_align.modeling.generation import Decoding, generate_lines
     from npc_align.prompt import render
 
-    prompts = [render(example.attributes, loaded.domain, loaded.renderer, loaded.tokenizer) for example, _ in chunk]
+    texts = [render(prompt.attributes, loaded.domain, loaded.renderer, loaded.tokenizer) for prompt in chunk]
     decoding = Decoding("sampling", sampling.max_new_tokens, sampling.knobs)
     seed = sampling.seed * 1_000_003 + start
-    lines = generate_lines(
-        loaded.model,
-        loaded.codec,
-        [p for p in prompts for _ in range(sampling.samples)],
-        decoding,
-        batch_size=batch_size,
-        seed=seed,
-    )
+    repeated = [text for text in texts for _ in range(sampling.samples)]
+    lines = generate_lines(loaded.model, loaded.codec, repeated, decoding, batch_size=batch_size, seed=seed)
+    for prompt, text in zip(chunk, texts, strict=True):
+        yield from prompt.corpus_lines(text)
+    origin = {
+        "kind": "sampled",
+        "checkpoint": loaded.name,
+        "decoding": {**sampling.knobs, "max_new_tokens": sampling.max_new_tokens},
+        "seed": seed,
+    }
     for index, line in enumerate(lines):
-        (example, group), k = chunk[index // sampling.samples], index % sampling.samples
-        origin = {
-            "kind": "sampled",
-            "checkpoint": loaded.name,
-            "decoding": {**sampling.knobs, "max_new_tokens": sampling.max_new_tokens},
-            "seed": seed,
-        }
-        yield {
-            "id": f"{example.id}#{k}",
-            "attributes": example.attributes,
-            "prompt": prompts[index // sampling.samples],
-            "line": line.text,
-            "finished": line.finished,
-            "group": group,
-            "domain": {"name": loaded.domain.name, "hash": loaded.domain.content_hash},
-            "origin": origin,
-        }
+        place = index // sampling.samples
+        prompt = chunk[place]
+        yield NewCandidate(prompt.attributes, line.text, origin, texts[place], line.finished, prompt.group)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from preference_data.store import Store, open_store
+if TYPE_CHECKING:
+    from preference_data.store import Store
 
 DEFAULT_STORE = Path("runs/pref/prefs.db")
 
@@ -29,6 +30,9 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def opened(store_path: Path) -> Iterator[Store]:
     """The store, closed at the end whatever happens."""
+    # Imported here: the store knows the checks, and --help should not wait for them.
+    from preference_data.store import open_store
+
     store = open_store(store_path)
     try:
         yield store

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from npc_align.checks import rules_hash
 from npc_align.domain import Attributes, Domain, load_domain
 from npc_align.errors import UserError
 from preference_data.migrations import MIGRATIONS, migrate, unknown_steps
@@ -63,6 +65,11 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+
+    @cached_property
+    def rules(self) -> str:
+        """Hash of today's rules and the store's domain: whose verdicts count."""
+        return rules_hash(self.domain)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -132,6 +139,16 @@ class Store:
             return found
         raise KeyError(candidate_id)
 
+    def unchecked(self, rules: str) -> int:
+        """Candidates without a verdict by the rules of this hash."""
+        return int(self.db.execute(f"SELECT count(*) FROM candidate c WHERE {_UNCHECKED}", (rules,)).fetchone()[0])
+
+    def next_unchecked(self, rules: str, count: int) -> list[Candidate]:
+        """The first so many of them."""
+        return list(
+            map(_candidate, self.db.execute(f"{_CANDIDATES} WHERE {_UNCHECKED} ORDER BY c.id LIMIT ?", (rules, rules, count)))
+        )
+
     def add_verdicts(self, rules: str, verdicts: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
         """Violations of candidates, by id, found by the rules of this hash. The same rules say the same again."""
         with self.transaction() as db:
@@ -148,6 +165,7 @@ _CANDIDATES = """
 SELECT c.id, c.prompt_id, p.attributes, c.line, c.origin, c.text, c.finished, p.split_group, v.violations
 FROM candidate c JOIN prompt p ON p.id = c.prompt_id LEFT JOIN verdict v ON v.candidate_id = c.id AND v.rules = ?
 """
+_UNCHECKED = "NOT EXISTS (SELECT 1 FROM verdict w WHERE w.candidate_id = c.id AND w.rules = ?)"
 
 
 def _candidate(row: tuple[Any, ...]) -> Candidate:
@@ -182,6 +200,7 @@ def create_store(path: Path, domain_name: str) -> Store:
     with store.transaction():
         store.set_meta("domain", domain_name)
         store.set_meta("domain_name", domain.name)
+        store.set_meta("domain_hash", domain.content_hash)
         store.set_meta("created_at", now())
     return store
 

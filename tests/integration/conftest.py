@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 _LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "OMP_NUM_THREADS")
 
+SAMPLING = ("--samples", "2", "--limit", "40", "--max-new-tokens", "12")
 SMALL_RUN = (
     "optim.epochs=2",
     "optim.batch_size=8",
@@ -93,16 +94,14 @@ def sft_run(commands: Commands, sft_arguments: Sequence[str]) -> Path:
 
 @pytest.fixture(scope="session")
 def preferences(commands: Commands, sft_run: Path, small_corpus: Path) -> Path:
-    """generate, check, pair and export, each by its own command."""
-    pref = Path("runs/pref")
-    candidates, checked, pairs, out = (pref / f"{name}.jsonl" for name in ("candidates", "checked", "pairs", "preferences"))
-    commands.tool(
-        "npc-pref", "generate", "--model", sft_run, "--output", candidates, "--corpus", small_corpus,
-        "--samples", "2", "--limit", "40", "--max-new-tokens", "12",
-    )  # fmt: skip
-    commands.tool("npc-pref", "check", "--input", candidates, "--output", checked)
-    commands.tool("npc-pref", "pair", "--candidates", checked, "--output", pairs, "--corpus", small_corpus)
-    commands.tool("npc-pref", "export", "--pairs", pairs, "--output", out)
+    """init, generate, corrupt, check, pair and export, each by its own command, on the default store."""
+    out = Path("runs/pref/preferences.jsonl")
+    commands.tool("npc-pref", "init")
+    commands.tool("npc-pref", "generate", "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
+    commands.tool("npc-pref", "corrupt", "--corpus", small_corpus, "--limit", "10")
+    commands.tool("npc-pref", "check")
+    commands.tool("npc-pref", "pair")
+    commands.tool("npc-pref", "export", "--output", out)
     return commands.work / out
 
 

@@ -52,11 +52,11 @@ def test_corpus_too_small_to_split(commands: Commands, sft_arguments: Sequence[s
     assert "Traceback" not in done.stderr
 
 
-def test_npc_pref_says_which_command_makes_the_missing_file(commands: Commands) -> None:
-    done = commands.tool("npc-pref", "pair", "--candidates", "none.jsonl", "--output", "x.jsonl", check=False)
+def test_npc_pref_says_which_command_makes_the_missing_store(commands: Commands) -> None:
+    done = commands.tool("npc-pref", "pair", "--store", "none.db", check=False)
     assert done.returncode == 1
-    assert "npc-pref check" in done.stderr
-    assert not (commands.work / "x.jsonl").exists()
+    assert "npc-pref init" in done.stderr
+    assert not (commands.work / "none.db").exists()
 
 
 def test_ctrl_c_stops_cleanly_and_resumes(commands: Commands, sft_arguments: Sequence[str]) -> None:

@@ -58,13 +58,14 @@ def test_base_install_has_no_torch(base_install: Path, tmp_path: Path) -> None:
     [
         ["npc-eval", "presets"],
         ["npc-chat", "--model", "x"],
-        ["npc-pref", "generate", "--model", "x", "--output", "y.jsonl"],
+        ["npc-pref", "generate", "--model", "x"],
         ["python", "-m", "sft.train", "--config", str(ROOT / "configs/sft/default.yaml")],
         ["python", "-m", "dpo.train", "--config", str(ROOT / "configs/dpo/default.yaml")],
     ],
     ids=lambda c: c[0] if c[0] != "python" else c[2],
 )
 def test_without_the_train_extra_commands_say_what_to_install(base_install: Path, tmp_path: Path, command: list[str]) -> None:
+    _run([base_install / "npc-pref", "init"], tmp_path)
     done = _run([base_install / command[0], *command[1:]], tmp_path)
     assert done.returncode == 1
     assert "pip install 'npc-align[train]'" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from tests.integration.conftest import BIN, ROOT, Commands, adapter_tensors, metrics
+from tests.integration.conftest import BIN, ROOT, SAMPLING, Commands, adapter_tensors, metrics
 
 
 def test_sft_leaves_a_whole_run_folder(sft_run: Path) -> None:
@@ -93,17 +94,24 @@ def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Pat
     assert steps == sorted(set(steps)), "no step is logged twice"
 
 
-def test_candidates_come_from_training_prompts_only(commands: Commands, preferences: Path, small_corpus: Path) -> None:
+def candidates_of(store_path: Path) -> dict[str, tuple[str, str | None, dict[str, Any]]]:
+    """Prompt, line and attributes of each sampled candidate, by id."""
+    from preference_data.store import open_store
+
+    store = open_store(store_path)
+    found = {c.id: (c.line, c.text, dict(c.attributes)) for c in store.candidates(store.rules) if c.origin["kind"] == "sampled"}
+    store.close()
+    return found
+
+
+def test_candidates_come_from_training_prompts_only(preferences: Path, small_corpus: Path) -> None:
     from npc_align.corpus import read_examples
     from npc_align.domain import load_domain
     from npc_align.splits import split_examples
 
     domain = load_domain("weapon_rental")
     splits = split_examples(read_examples(small_corpus, domain), domain)
-    seen = {
-        domain.combination(json.loads(row)["attributes"])
-        for row in (preferences.parent / "candidates.jsonl").read_text().splitlines()
-    }
+    seen = {domain.combination(attributes) for _, _, attributes in candidates_of(preferences.with_name("prefs.db")).values()}
     held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
     assert len(seen) == 40
     assert not seen & held_out
@@ -112,15 +120,17 @@ def test_candidates_come_from_training_prompts_only(commands: Commands, preferen
 def test_interrupted_sampling_goes_on_to_the_same_candidates(
     commands: Commands, preferences: Path, sft_run: Path, small_corpus: Path
 ) -> None:
-    whole = (preferences.parent / "candidates.jsonl").read_text()
-    again = commands.work / "runs/again.jsonl"
-    shutil.copy(preferences.parent / "candidates.jsonl.plan", commands.work / "runs/again.jsonl.plan")
-    (commands.work / "runs/again.jsonl.part").write_text(whole[: len(whole) // 3])
-    commands.tool(
-        "npc-pref", "generate", "--model", sft_run, "--output", again, "--corpus", small_corpus,
-        "--samples", "2", "--limit", "40", "--max-new-tokens", "12",
-    )  # fmt: skip
-    assert again.read_text() == whole
+    """A kill between two chunks leaves lines without the note that they are done; the same command adds nothing twice."""
+    store_path = commands.work / "runs/again.db"
+    commands.tool("npc-pref", "init", "--store", store_path)
+    generate = ("npc-pref", "generate", "--store", store_path, "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
+    commands.tool(*generate)
+    once = candidates_of(store_path)
+    with sqlite3.connect(store_path) as db:
+        db.execute("DELETE FROM meta WHERE key LIKE 'sampled:%'")
+    db.close()
+    commands.tool(*generate)
+    assert candidates_of(store_path) == once == candidates_of(preferences.with_name("prefs.db"))
 
 
 def test_preferences_are_trl_records(preferences: Path) -> None:

@@ -1,0 +1,96 @@
+"""From the store's checked lines to its pair tasks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from itertools import groupby
+from typing import Any
+
+from npc_align.errors import UserError
+from npc_align.violation import KINDS
+from preference_data.outcomes import final_outcomes
+from preference_data.pairs import Limits, Line, Pair, PromptLines, build_pairs
+from preference_data.store import Candidate, Store, content_id, to_json
+from preference_data.tasks import add_tasks, all_tasks
+
+# Lines that may stand on the good side without a person's word: somebody wrote them for these attributes.
+_WRITTEN = ("corpus", "edited")
+# The rules' candidates that may stand on the bad side; what the corpus itself has wrong is for its editors to mend.
+_REJECTABLE = ("sampled", "corrupted", "imported")
+
+
+def pair_store(store: Store, limits: Limits, hold_out: Collection[str] = (), seed: int = 0) -> dict[str, Any]:
+    """Sets the store's machine-made pair tasks, and returns the report of `build_pairs`.
+
+    Tasks of an earlier pairing that nobody has judged or been assigned make way; the others stay.
+
+    Args:
+        hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
+
+    Raises:
+        UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
+    """
+    unknown = sorted(set(hold_out) - set(KINDS))
+    if unknown:
+        raise UserError(f"--hold-out {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
+    rules = store.rules
+    unchecked = store.unchecked(rules)
+    if unchecked:
+        raise UserError(
+            f"{unchecked} candidates have not been checked by today's rules ({rules}); run: npc-pref check --store {store.path}"
+        )
+    pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out)), limits, seed)
+    pairing = content_id(rules, repr(limits), str(seed), *sorted(hold_out))
+    with store.transaction() as db:
+        db.execute(
+            "DELETE FROM task WHERE mode = 'pair' AND json_extract(detail, '$.pairing') IS NOT NULL "
+            "AND id NOT IN (SELECT task_id FROM event) AND id NOT IN (SELECT task_id FROM assignment)"
+        )
+    add_tasks(store, ((p.prompt_id, p.chosen.id, p.rejected.id, _detail(p, pairing)) for p in pairs))
+    with store.transaction():
+        store.set_meta("pairing", pairing)
+        store.set_meta("pairing_hold_out", to_json(sorted(hold_out)))
+    stayed = len([t for t in all_tasks(store, "mode = 'pair'") if t.detail.get("pairing") not in (None, pairing)])
+    return {**report, "held_out_kinds": sorted(hold_out), "judged_tasks_of_earlier_pairings": stayed}
+
+
+def _detail(pair: Pair, pairing: str) -> dict[str, Any]:
+    return {"made_by": "npc-pref pair", "pairing": pairing, "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
+
+
+def _prompts(store: Store, rules: str, held_out: frozenset[str]) -> Iterator[PromptLines]:
+    """The prompts of the training split, one at a time: only their own lines are in memory."""
+    good, bad = _approved(store)
+    for prompt_id, own in groupby(store.candidates(rules, "p.split_group IS NOT NULL"), key=lambda c: c.prompt_id):
+        lines: dict[bool, list[Line]] = defaultdict(list)
+        personality = ""
+        for candidate in own:
+            personality = str(store.domain.role(candidate.attributes, "personality"))
+            kinds = tuple(sorted({v["kind"] for v in candidate.violations or ()} - held_out))
+            side = _side(candidate, kinds, good, bad)
+            if side is not None:
+                corrupted = candidate.origin["kind"] == "corrupted"
+                lines[side].append(Line(candidate.id, candidate.line, kinds, corrupted))
+        yield PromptLines(prompt_id, personality, tuple(lines[True]), tuple(lines[False]))
+
+
+def _side(candidate: Candidate, kinds: Collection[str], good: Collection[str], bad: Collection[str]) -> bool | None:
+    """True for a good line, False for a bad one, None for one of which neither is known."""
+    if candidate.id in good:
+        return True
+    if candidate.origin["kind"] in _WRITTEN:
+        return True if not kinds and candidate.id not in bad else None
+    # A pair needs its reasons: a line that only a person finds bad makes a pair when that person compares it.
+    return False if kinds and candidate.origin["kind"] in _REJECTABLE else None
+
+
+def _approved(store: Store) -> tuple[set[str], set[str]]:
+    """Candidates that people called good, and those that they called bad, one by one."""
+    good: set[str] = set()
+    bad: set[str] = set()
+    single = {task.id: task.first_id for task in all_tasks(store, "mode = 'line'")}
+    for task_id, outcome in final_outcomes(store).items():
+        if task_id in single and outcome.choice in ("good", "bad", "fix"):
+            (good if outcome.choice == "good" else bad).add(single[task_id])
+    return good, bad

@@ -1,0 +1,54 @@
+"""The prompts that candidates are made for: the corpus' training split, one prompt to an attribute combination."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from npc_align.corpus import Example
+from npc_align.domain import Attributes, Domain, default_corpus, load_domain, shipped_domains
+from npc_align.errors import UserError
+from npc_align.splits import group_ids, load_splits
+from preference_data.store import NewCandidate
+
+
+@dataclass(frozen=True)
+class TrainingPrompt:
+    """An attribute combination of the training split, its split group and the corpus lines written for it."""
+
+    attributes: Attributes
+    group: str
+    examples: tuple[Example, ...]
+
+    def corpus_lines(self, text: str | None = None) -> list[NewCandidate]:
+        """The corpus lines as candidates; `text` is the prompt as a model sees it, where a model is at hand."""
+        return [
+            NewCandidate(e.attributes, e.line, {"kind": "corpus", "id": e.id}, text=text, split_group=self.group)
+            for e in self.examples
+        ]
+
+
+def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
+    """In the order of their first example's id, so that "the first N" are the same for every command."""
+    splits = load_splits(corpus, domain)
+    everyone = [example for part in splits.values() for example in part]
+    groups = dict(zip((example.id for example in everyone), group_ids(everyone, domain), strict=True))
+    together: dict[str, list[Example]] = defaultdict(list)
+    for example in sorted(splits["train"], key=lambda e: e.id):
+        together[domain.combination(example.attributes)].append(example)
+    return [TrainingPrompt(own[0].attributes, groups[own[0].id], tuple(own)) for own in together.values()]
+
+
+def corpus_of(asked: Path | None, domain: Domain) -> Path:
+    """The corpus that was asked for, else the one that the domain brings.
+
+    Raises:
+        UserError: a studio's own domain, or a shipped one that was changed, brings no corpus.
+    """
+    if asked is not None:
+        return asked
+    shipped = domain.name in shipped_domains() and load_domain(domain.name).content_hash == domain.content_hash
+    if not shipped:
+        raise UserError(f"domain {domain.name!r} brings no corpus of its own; give --corpus")
+    return default_corpus(domain.name)
