@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -52,11 +53,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Tone:
-    """Speech levels (화계) of a personality: its own, the tolerated ones, and whether bare noun fragments may stand."""
+    """Speech levels (화계) of a personality: its own and the tolerated ones; whether bare noun fragments may stand, and a humble 저."""
 
     home: tuple[str, ...]
     tolerated: tuple[str, ...] = ()
     fragments: bool = False
+    humble: bool = True
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -114,6 +116,23 @@ class Domain:
     @cached_property
     def by_key(self) -> dict[str, Attribute]:
         return {attribute.key: attribute for attribute in self.attributes}
+
+    @cached_property
+    def prompt_names(self) -> tuple[str, ...]:
+        """Every name that a field has in records and prompts, longest first."""
+        names = {self.line_key, *(name for a in self.attributes for name in (a.key, a.prompt_key))}
+        return tuple(sorted(names, key=lambda name: (-len(name), name)))
+
+    @cached_property
+    def prompt_values(self) -> tuple[str, ...]:
+        """Every value of every attribute."""
+        return tuple(str(value) for a in self.attributes for value in a.labels)
+
+    @cached_property
+    def look_alikes(self) -> re.Pattern[str]:
+        """Where a word starts that only looks like an item; the word is group 1."""
+        words = sorted(self.not_items, key=len, reverse=True)
+        return re.compile(f"(?=({'|'.join(map(re.escape, words))}))" if words else r"(?!)()")
 
     def role(self, attributes: Mapping[str, Any], role: str) -> Value | None:
         """The record's value for a role, or None where the domain gives nobody that role or the record leaves it unset."""
@@ -319,7 +338,7 @@ def _build(raw: dict[str, Any], content_hash: str, source: str) -> Domain:
         intervals=_tuples(raw.get("intervals", {})),
         results=_tuples(raw.get("results", {})),
         tone={
-            str(k): Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False))
+            str(k): Tone(tuple(v["home"]), tuple(v.get("tolerated", ())), v.get("fragments", False), v.get("humble", True))
             for k, v in raw.get("tone", {}).items()
         },
         politeness=raw.get("politeness", {}),

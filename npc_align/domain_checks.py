@@ -23,12 +23,15 @@ _MAPPINGS = (
     "roles", "items", "affinity", "visits", "intervals", "results", "tone", "politeness", "length", "cues", "convert_to",
 )  # fmt: skip
 _LISTS = ("coherence", "not_items", "allowed_foreign", "banned_words", "ignored_kinds", "probes")
-_TONE_KEYS = ("home", "tolerated", "fragments")
+_TONE_KEYS = ("home", "tolerated", "fragments", "humble")
 _LENGTH_KEYS = ("min_syllables", "max_syllables", "max_chars")
 _VISITS = ("first",)
 _INTERVALS = ("recent", "long")
 _RESULTS = ("none", "failure", "success")
-_CUES = ("past", "request", "victory", "defeat", "first_visit", "earlier_visit", "recent", "long_ago")
+_CUES = (
+    "past", "victory", "overcome", "feats", "finished", "rewards", "quests", "foes", "defeat", "lost",
+    "spoilt", "bad_signs", "good_signs", "first_visit", "regular", "earlier_visit", "habits", "recent", "long_ago", "shop",
+)  # fmt: skip
 
 Raw = Mapping[str, Any]
 Values = Mapping[str, Collection[Any]]  # attribute key -> its values
@@ -158,8 +161,9 @@ def _check_tone(raw: Raw, values: Values, source: str) -> None:
         for key in ("home", "tolerated"):
             for level in _list(tone.get(key, []), source, f"{where}: {key}"):
                 _one_of(level, LEVELS, source, f"{where}: {key}", "a level of speech")
-        if not isinstance(tone.get("fragments", False), bool):
-            _refuse(source, f"{where}: fragments", f"must be true or false, not {tone['fragments']!r}")
+        for key in ("fragments", "humble"):
+            if not isinstance(tone.get(key, False), bool):
+                _refuse(source, f"{where}: {key}", f"must be true or false, not {tone[key]!r}")
     for person in people or ():
         if tones and not _among(person, tones):
             _refuse(source, "tone", f"has no entry for {person!r}, a value of the personality role; give it one")

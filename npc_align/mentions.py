@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from npc_align.domain import Domain
 from npc_align.korean.particles import refit
+from npc_align.korean.speech_level import tokens
 
 
 def item_mentions(line: str, items: Collection[str], domain: Domain) -> list[tuple[int, int]]:
@@ -14,10 +15,12 @@ def item_mentions(line: str, items: Collection[str], domain: Domain) -> list[tup
     words = sorted({word for item in items for word in domain.items.get(item, ())}, key=len, reverse=True)
     if not words:
         return []
+    # A word may also begin a verb or adjective: the same syllables are a thing and a colour.
+    predicates = {token.start for token in tokens(line) if token.tag[0] == "V"}
     return [
         match.span()
         for match in re.finditer(rf"(?<![가-힣])(?:{'|'.join(map(re.escape, words))})", line)
-        if not line.startswith(domain.not_items, match.start())
+        if not line.startswith(domain.not_items, match.start()) and match.start() not in predicates
     ]
 
 

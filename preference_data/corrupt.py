@@ -7,15 +7,16 @@ They stand in where sampling brought no reject of a kind. Each function only pro
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from typing import Any
 
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain
-from npc_align.korean.speech_level import Token, _kiwi, sentences, tokens
+from npc_align.korean.particles import refit
+from npc_align.korean.speech_level import Token, sentences, tokens
 from npc_align.mentions import item_mentions, rename_mentions
+from preference_data.flip import flip_ending, join_word
 
 Corruption = Callable[[str, Attributes, Domain, random.Random], Iterator[str]]
 
@@ -25,10 +26,15 @@ _COMPANIONS = {
     "tone_break": {"mixed_speech"},
     "hallucinated_item": {"class_item_mismatch"},
     "class_item_mismatch": {"hallucinated_item"},
+    "josa_error": {"broken_form"},
     "truncated": {"broken_form", "tone_break", "mixed_speech"},
     "repetition": {"length"},
 }
 _MAX_PROPOSALS = 12  # checking is the slow part; whatever fails twelve times doesn't suit the line
+
+_PARTICLES = (("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("으로", "로"))
+# Sections of the domain's cues that say the opposite of each other.
+_RESULTS = (("victory", "defeat"), ("overcome", "lost"), ("feats", "lost"), ("finished", "lost"))
 
 # Everyday words for which models of mixed pretraining fall into English ("failure였지", "perfect했어요").
 _LATIN = {
@@ -124,15 +130,58 @@ def truncated(line: str, attributes: Attributes, domain: Domain, rng: random.Ran
             yield line[: word.end]
 
 
+def josa_error(line: str, attributes: Attributes, domain: Domain, rng: random.Random) -> Iterator[str]:
+    """One particle in the form that the word before it doesn't take."""
+    other = {form: pair[1 - side] for pair in _PARTICLES for side, form in enumerate(pair)}
+    spots = [t for t in tokens(line) if t.tag[0] == "J" and t.form in other and line[t.start : t.end] == t.form]
+    for token in rng.sample(spots, len(spots)):
+        yield line[: token.start] + other[token.form] + line[token.end :]
+
+
+def result_contradiction(line: str, attributes: Attributes, domain: Domain, rng: random.Random) -> Iterator[str]:
+    """What tells how the quest went says the opposite: a word of winning for one of losing, or the other way round."""
+    for token in rng.sample(tokens(line), len(tokens(line))):
+        for word in rng.sample(opposites := _opposites(token, domain), len(opposites)):
+            swapped = _with_word(line, token, word)
+            if swapped is not None:
+                yield swapped
+
+
 CORRUPTIONS: dict[str, Corruption] = {
     "mixed_speech": mixed_speech,
     "tone_break": tone_break,
     "hallucinated_item": hallucinated_item,
     "class_item_mismatch": class_item_mismatch,
+    "result_contradiction": result_contradiction,
+    "josa_error": josa_error,
     "foreign_text": foreign_text,
     "repetition": repetition,
     "truncated": truncated,
 }
+
+
+def _opposites(token: Token, domain: Domain) -> list[str]:
+    """Words of the domain's cues that say the opposite of a verb or noun, in dictionary form and of the same kind."""
+    word = token.form + ("다" if token.tag[:2] == "VV" else "")
+    if token.tag[:2] not in ("VV", "NN"):
+        return []
+    for won, lost in _RESULTS:
+        for here, there in ((won, lost), (lost, won)):
+            if word in domain.cues.get(here, ()):
+                return [w for w in domain.cues.get(there, ()) if " " not in w and w.endswith("다") == word.endswith("다")]
+    return []
+
+
+def _with_word(line: str, token: Token, word: str) -> str | None:
+    """`line` with another verb or noun for the token's, its ending or particle made to fit; None where that can't be done."""
+    if not word.endswith("다"):
+        return line[: token.start] + word + refit(line[token.end :], token.form, word)
+    end = next((i for i in range(token.start, len(line)) if not line[i].isalnum()), len(line))
+    parts = [t for t in tokens(line) if token.start <= t.start < end]
+    # Where Kiwi cannot even put the word together as it stood, its analysis is no ground to build on.
+    if join_word(parts) != line[token.start : end]:
+        return None
+    return line[: token.start] + join_word([token._replace(form=word[:-1], tag="VV"), *parts[1:]]) + line[end:]
 
 
 def _swap_items(line: str, domain: Domain, replaced: Any, by: list[str]) -> Iterator[str]:
@@ -140,109 +189,3 @@ def _swap_items(line: str, domain: Domain, replaced: Any, by: list[str]) -> Iter
     for item in by:
         for mention in item_mentions(line, replaced, domain):
             yield rename_mentions(line, [mention], item)
-
-
-# --- The other side of 존댓말 and 반말
-#
-# ᆸ, ᆫ and ᆯ are conjoining jamo (U+11B8, U+11AB, U+11AF), as Kiwi writes them.
-
-_POLITE_TO_PLAIN = {
-    "어요": ["어"], "아요": ["어"], "여요": ["어"], "에요": ["야"], "예요": ["야"], "세요": ["어"], "으세요": ["어"],
-    "죠": ["지"], "습니다": ["어", "다"], "ᆸ니다": ["어", "다"], "습니까": ["어", "나"], "ᆸ니까": ["어", "나"],
-    "십시오": ["어", "어라"], "ᆸ시오": ["어", "어라"], "ᆸ시다": ["자"], "답니다": ["다네"], "ᆫ답니다": ["ᆫ다네"],
-}  # fmt: skip
-_PLAIN_TO_POLITE = {
-    "어": ["어요", "습니다"], "아": ["어요", "습니다"], "야": ["에요", "습니다"], "다": ["습니다", "어요"],
-    "ᆫ다": ["습니다", "어요"], "는다": ["습니다", "어요"], "다네": ["답니다"], "ᆫ다네": ["ᆫ답니다"],
-    "어라": ["세요", "십시오"], "아라": ["세요", "십시오"], "라": ["세요", "십시오"], "게": ["세요", "십시오"],
-    "게나": ["세요", "십시오"], "자": ["ᆸ시다"], "소": ["습니다"], "오": ["습니다"], "소이다": ["습니다"], "ᆯ세": ["습니다"],
-    "냐": ["습니까"], "니": ["습니까"], "느냐": ["습니까"], "지": ["죠"], "구나": ["군요"], "는구나": ["는군요"],
-    "구먼": ["군요"], "더라": ["더라고요"], "라고": ["라고요"],
-}  # fmt: skip
-# Plain endings that become polite by 요 alone.
-_TAKES_YO = {
-    "네", "군", "는군", "로군", "더군", "거든", "나", "는가", "ᆫ가", "은가", "ᆯ까", "을까", "ᆯ래", "을래", "ᆯ게", "을게",
-    "ᆯ걸", "을걸", "잖아", "는데", "ᆫ데", "은데", "던데", "다고", "자고", "냐고", "다니까", "라니까", "더라고", "어야지",
-    "고", "대", "ᆫ대", "래", "다면서", "ᆫ다면서",
-}  # fmt: skip
-_SET_PHRASES = ("안녕", "뵙")  # 안녕하세요, 뵙겠습니다: no such thing on the other side
-_CONTRACTIONS = {"거입니": "겁니", "거에요": "거예요", "것이야": "거야"}
-
-
-def flip_ending(line: str, start: int, end: int, rng: random.Random) -> str | None:
-    """`line` with the final ending of the sentence at [start, end) on the other side, or None where there is no such ending."""
-    words = _with_yo([token for token in tokens(line) if start <= token.start < end])
-    position = _final_ending(words)
-    if position is None:
-        return None
-    ending = words[position]
-    word_start = max(line.rfind(" ", 0, ending.start) + 1, start)
-    word = [t for t in words[: position + 1] if t.start >= word_start and t.tag[0] != "S"]
-    word_start = word[0].start
-    # Where Kiwi cannot even put the word together as it stood, its analysis is no ground to build on.
-    if len(word) < 2 or word[0].form in _SET_PHRASES or _join(word) != line[word_start : ending.end]:
-        return None
-    is_question = line[ending.end :].startswith("?")
-    if ending.form == "니" and not is_question:
-        return None  # -니, "since", connects
-    new = rng.choice(_other_side(ending.form))
-    return line[:word_start] + _with_ending(word[:-1], new, is_question) + line[ending.end :]
-
-
-def _with_yo(words: list[Token]) -> list[Token]:
-    """The words with each 요 that Kiwi cut off an ending put back."""
-    merged: list[Token] = []
-    for word in words:
-        if word.form == "요" and word.tag == "JX" and merged and merged[-1].tag in ("EF", "EC"):
-            before = merged.pop()
-            word = Token(before.form + "요", "EF", before.start, word.end)
-        merged.append(word)
-    return merged
-
-
-def _final_ending(words: list[Token]) -> int | None:
-    """Index of the last ending that closes a clause: one we know, with nothing but punctuation right behind it."""
-    for position in range(len(words) - 1, -1, -1):
-        closes = position + 1 == len(words) or words[position + 1].tag[0] == "S"
-        if closes and words[position].tag in ("EF", "EC") and _other_side(words[position].form):
-            return position
-    return None
-
-
-def _other_side(ending: str) -> list[str]:
-    """The endings that say the same on the other side; [] where we know none."""
-    if ending in _POLITE_TO_PLAIN:
-        return _POLITE_TO_PLAIN[ending]
-    if ending.endswith("요"):
-        return [ending[:-1]] if len(ending) > 1 else []
-    return _PLAIN_TO_POLITE.get(ending) or ([ending + "요"] if ending in _TAKES_YO else [])
-
-
-def _with_ending(stem: list[Token], ending: str, is_question: bool) -> str:
-    """The word made of `stem` and a new `ending`, which gives way to the form that this stem takes."""
-    last = stem[-1]
-    if last.form in ("시", "으시") and ending in ("어", "어라", "나"):
-        stem, last = stem[:-1], stem[-2]  # 주시-: the honorific goes with the polite ending
-    if last.form in ("시", "으시") and ending == "습니다":
-        stem, last, ending = stem[:-1], stem[-2], "십시오"  # 주시오
-    word = _join([*stem, Token(_fitting(ending, last, is_question), "EF", 0, 0)])
-    return re.sub("에요$", "예요", word) if last.tag == "VCP" and not word.endswith("이에요") else word
-
-
-def _fitting(ending: str, last: Token, is_question: bool) -> str:
-    """`ending`, or what stands for it behind this stem and in a question."""
-    if last.tag in ("VCP", "VCN"):
-        ending = {"어": "야", "어라": "야", "어요": "에요"}.get(ending, ending)
-    is_verb = last.tag.startswith(("VV", "VX", "XSV"))
-    if ending == "다" and (is_question or is_verb):
-        return "어"
-    if ending == "습니다" and is_verb:
-        return "어요"  # "줘!" asks, "줍니다!" would not
-    return "습니까" if ending == "습니다" and is_question else ending
-
-
-def _join(words: list[Token]) -> str:
-    joined = _kiwi().join([(word.form, word.tag) for word in words]).replace(" ", "")
-    for spelled, said in _CONTRACTIONS.items():
-        joined = joined.replace(spelled, said)
-    return joined

@@ -7,19 +7,25 @@ from collections.abc import Callable, Mapping
 from importlib import metadata, resources
 from typing import Any
 
-from npc_align.checks import items, speech, text
+from npc_align.checks import forms, items, particles, results, speech, text, visits
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import compose
 from npc_align.violation import KINDS, Violation
 
-__all__ = ["CHECKS", "IMPLEMENTED", "KINDS", "Violation", "check_line", "rules_hash", "verdicts"]
+__all__ = ["CHECKS", "KINDS", "Violation", "check_line", "rules_hash", "verdicts"]
 
 Check = Callable[[str, Mapping[str, Any], Domain], list[Violation]]
 
 # Each takes a line in NFC, its attributes and the domain.
-CHECKS: dict[str, Check] = {"speech": speech.check, "items": items.check, "text": text.check}
-# What the rules of today can report; the other kinds of KINDS are given by people only.
-IMPLEMENTED = tuple(kind for kind in KINDS if kind in {*speech.KINDS, *items.KINDS, *text.KINDS})
+CHECKS: dict[str, Check] = {
+    "speech": speech.check,
+    "items": items.check,
+    "text": text.check,
+    "forms": forms.check,
+    "particles": particles.check,
+    "results": results.check,
+    "visits": visits.check,
+}
 
 
 def check_line(line: str, attributes: Mapping[str, Any], domain: Domain, *, finished: bool = True) -> list[Violation]:

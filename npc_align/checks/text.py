@@ -4,28 +4,58 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token, tokens
+from npc_align.korean.speech_level import Token, quotations, tokens
 from npc_align.violation import Violation
 
 KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "truncated", "banned_word")
 
+_UNUSUAL = re.compile(r"[^가-힣\s0-9!-@\[-`{-~…·“”‘’]")
 _LAUGHING = re.compile(r"[ㅋㅎ]+|[ㅠㅜ]+")
 _JAMO = re.compile(r"[ㄱ-ㆎ\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]+")
-_LEAK = re.compile(r"#{3,}|\b(?:User|Assistant|System)\s*:|[{}\[\]|]|<[^<>\s]{0,40}>|[\n\r\v\f\x85\u2028\u2029]+", re.IGNORECASE)
+# Headers, roles, braces and tags of prompts, words joined by "_" and Markdown; line breaks too, as a line is one.
+_LEAK = re.compile(
+    r"#{2,}|\b(?:User|Assistant|System|Human|AI|NPC|Bot|Prompt|Response|Instruction|Input|Output)\s*[:：]"
+    r"|(?<![가-힣])(?:사용자|유저|어시스턴트|조수|시스템|모델|인공지능|도우미|챗봇|화자|프롬프트|지시문?|명령문?|입력|출력|응답|답변|대답|질문|예시|대사|번역|설명)\s*[:：]"
+    r"|[{}\[\]|`\\]|\*{2,}|<[^<>\s]{0,40}>|(?<![^\W_])[^\W_]{1,40}_[^\W_]+|[\n\r\v\f\x85\u2028\u2029]+",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W_]+")
+_PAUSE = re.compile(r"[,.!?…~]+\s*")
 # A unit of one to six characters, three times or more.
+_DOUBLED = re.compile(r"(?<![^\W_])([가-힣]{1,12}(?:을|를|의|에서|에게|한테|께서|린|던|[가-힣](?:이|가|은|는))) +\1(?![^\W_])")
 _RUN = re.compile(r"([^\W\d_]{1,6}?)\1{2,}")
 # Vowel-like and breath syllables that people stretch and laugh with.
 _VOCAL = frozenset("하호히허흐헤후크캬키카캭킁컹으아어오우이에야엉흑흥헉ㅋㅎㅠㅜ")
 _COUNTING = re.compile(r"^(?:한|두|세|네|하나|매|몇|조금|차츰|점점)")
 _CLOSED = re.compile(r"[.!?…~。！？\"'”’」』)]\s*[ㅋㅎㅠㅜ]*\s*$")
-# Particles, determiners and connectives after which a Korean sentence has to go on.
-_OPEN_TAGS = ("JKO", "JKG", "JKC", "JC", "MM", "ETM", "XPN")
-_OPEN_CONNECTIVES = re.compile(r"^(?:[으]?면서|[으]?며|[으]?므로|자마자|거나|[으]?려면|도록)$")
+# Particles, determiners, bare stems and connectives after which a Korean sentence has to go on.
+_OPEN_TAGS = ("JKO", "JKG", "JKC", "JC", "MM", "ETM", "XPN", "MAJ", "EP", "VV", "VA", "VX", "XSV", "XSA", "VCP", "VCN")
+_OPEN_CONNECTIVES = re.compile(
+    r"^(?:[으]?면서|[으]?며|[으]?므로|자마자|거나|[으]?려면|도록|느라|느라고|[으]?려다가?|[으]?ᆯ수록|ᆯ수록|을수록|자면|고자|고서|다시피|든지|ᆯ뿐더러)$"
+)
+# No word of Korean ends in these codas but a verb's stem or tense: ㅆ ㄶ ㄵ ㅀ ㄾ ㄿ.
+_STEM_CODAS = frozenset("ㅆㄶㄵㅀㄾㄿ")
+_CODAS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
+# Polite endings cut in their middle: "부탁드립", "있었습니", "계십시".
+_HALF_ENDING = re.compile(
+    r"(?:[가-힣]드립|[가-힣]십시|(?:부탁|감사|죄송|필요|말씀)합|[았었였겠있없했갔왔됐졌렸]습|(?P<coda>[가-힣])니|주세|으세|하세)$"
+)
+# Adverbs of degree and focus that can't close a sentence which has said nothing yet, and bound nouns.
+_OPEN_ADVERBS = re.compile(
+    r"너무|매우|아주|가장|제일|더욱|훨씬|바로|워낙|하도|몹시|무척|굉장히|꽤|제법|겨우|거의|약|특히|단지|다만|오직|벌써|막|갑자기|드디어|마침내|아직|및|혹은|또는"
+)
+# Endings that close a sentence although Kiwi takes them, before a comma, for connectives.
+_WHOLE = re.compile(r"(?:다|야|어|아|지|군|네|라|게|죠|요)$")
+_OPEN_NOUNS = ("수", "줄", "척", "리", "바", "채", "뻔", "듯", "만")
+
+
+_INNOCENT = re.compile("시발(?:점|역|지|택시|자동차)")  # a starting point, and what else begins like a curse
 
 
 def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Violation]:
@@ -58,6 +88,8 @@ def _length(line: str, attributes: Mapping[str, Any], domain: Domain) -> Iterato
 
 
 def _foreign(line: str, domain: Domain) -> Iterator[Violation]:
+    if not _UNUSUAL.search(line):
+        return
     allowed = _positions(line, domain.allowed_foreign)
     start = None
     for i, char in enumerate([*line, " "]):
@@ -94,8 +126,8 @@ def _shown(text: str) -> str:
 
 
 def _repetition(line: str) -> Iterator[Violation]:
-    found = [*_repeated_clauses(line), *_repeated_phrases(line), *_runs(line)]
-    covered: list[tuple[int, int]] = []
+    found = [*_repeated_clauses(line), *_repeated_phrases(line), *_doubled_words(line), *_runs(line)]
+    covered = quotations(line)  # what somebody is quoted with may well be said twice
     for violation in found:
         # One verdict per place: a repeated clause is a repeated phrase as well.
         if all(violation.end <= start or end <= violation.start for start, end in covered):
@@ -104,14 +136,16 @@ def _repetition(line: str) -> Iterator[Violation]:
 
 
 def _repeated_clauses(line: str) -> Iterator[Violation]:
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     for match in re.finditer(r"[^.!?…~,\n]+", line):
-        bare = "".join(_WORD.findall(match.group()))
+        said = _WORD.findall(match.group())
+        bare = "".join(said)
         if len(bare) < 5:
             continue
-        if bare in seen:
+        seen[bare] += 1
+        # One word said twice is emphasis ("고맙습니다, 고맙습니다!").
+        if seen[bare] > (2 if len(said) == 1 else 1):
             yield Violation("repetition", *_stripped(match), f"같은 말이 되풀이됩니다: {_shown(match.group().strip())}")
-        seen.add(bare)
 
 
 def _stripped(match: re.Match[str]) -> tuple[int, int]:
@@ -122,13 +156,16 @@ def _stripped(match: re.Match[str]) -> tuple[int, int]:
 def _repeated_phrases(line: str) -> Iterator[Violation]:
     words = list(_WORD.finditer(line))
     forms = [match.group() for match in words]
+    if len(set(forms)) == len(forms):
+        return
     i = 0
     while i < len(words):
         size, times = _phrase_at(forms, i)
-        if not size:
-            i += 1
+        start, end = words[i].start(), words[i + size * times - 1].end() if size else 0
+        shouted = size == 1 and times == 3 and len(_PAUSE.findall(line[start:end])) == 2
+        if not size or shouted:
+            i += 1 + 2 * shouted
             continue
-        start, end = words[i].start(), words[i + size * times - 1].end()
         yield Violation("repetition", start, end, f"같은 말이 되풀이됩니다: {_shown(line[start : words[i + size - 1].end()])}")
         i += size * times
 
@@ -154,6 +191,16 @@ def _enough(phrase: list[str]) -> int:
     return 5 if sound else 3
 
 
+def _doubled_words(line: str) -> Iterator[Violation]:
+    """A word with its particle, or a verb before its noun, said twice over ("마법을 마법을 걸어"); bare nouns may be a call."""
+    doubled = list(_DOUBLED.finditer(line))
+    by_end = {t.end: t for t in tokens(line)} if doubled else {}
+    for match in doubled:
+        last = by_end.get(match.end(1))
+        if last is not None and last.tag in ("JKO", "JKG", "JKS", "JX", "JKB", "ETM") and not _COUNTING.match(match.group(1)):
+            yield Violation("repetition", *match.span(), f"같은 말이 되풀이됩니다: {_shown(match.group(1))}")
+
+
 def _runs(line: str) -> Iterator[Violation]:
     for match in _RUN.finditer(line):
         if _is_stammer(line, match):
@@ -175,34 +222,69 @@ def _is_stammer(line: str, match: re.Match[str]) -> bool:
 
 
 def _leak(line: str, domain: Domain) -> Iterator[Violation]:
-    names = {domain.line_key, *(name for a in domain.attributes for name in (a.key, a.prompt_key))}
-    fields = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    for pattern in (_LEAK, re.compile(rf"(?:{fields})\s*[:=：＝]")):
+    for pattern in (_LEAK, _fields(domain.prompt_names, domain.prompt_values)):
         for match in pattern.finditer(line):
             shown = "줄 바꿈" if not match.group().strip() else _shown(match.group())
             yield Violation("prompt_leak", *match.span(), f"대사가 아니라 프롬프트의 흔적입니다: {shown}")
+
+
+@lru_cache(maxsize=16)
+def _fields(names: tuple[str, ...], values: tuple[str, ...]) -> re.Pattern[str]:
+    """Names of fields set off by a colon, or standing right before one of their values, as prompts write them."""
+    any_name, any_value = ("|".join(map(re.escape, words)) for words in (names, values))
+    return re.compile(rf"(?:{any_name})[\"'”’]?\s*[:=：＝]|(?<![가-힣])(?:{any_name}) (?:{any_value})(?![가-힣])")
 
 
 def _truncated(line: str) -> Iterator[Violation]:
     text = line.rstrip()
     if text.endswith((",", "，", "、", ":", ";")):
         yield Violation("truncated", len(text) - 1, len(text), "문장이 쉼표 따위로 끝났습니다.")
-    elif not _CLOSED.search(text):
-        last = tokens(line)[-1:]
-        if last and _needs_more(last[0]):
-            start = max(text.rfind(" "), text.rfind("\n")) + 1
-            yield Violation("truncated", start, len(text), f"말이 도중에 끊겼습니다: {_shown(text[start:])}")
+    elif not _CLOSED.search(text) and (_cut_in_a_word(text) or _needs_more(tokens(line))):
+        start = max(text.rfind(" "), text.rfind("\n")) + 1
+        yield Violation("truncated", start, len(text), f"말이 도중에 끊겼습니다: {_shown(text[start:])}")
 
 
-def _needs_more(last: Token) -> bool:
-    return last.tag in _OPEN_TAGS or (last.tag == "EC" and bool(_OPEN_CONNECTIVES.match(last.form)))
+def _cut_in_a_word(text: str) -> bool:
+    """Whether the last syllables can only be the front part of a word."""
+    if "가" <= text[-1] <= "힣" and _coda(text[-1]) in _STEM_CODAS:
+        return True
+    half = _HALF_ENDING.search(text)
+    if half is None or (half.group("coda") and (_coda(half.group("coda")) != "ㅂ" or half.group() == "톱니")):
+        return False
+    return half.group() not in ("주세", "으세", "하세")  # 하게체's "하세" is whole
+
+
+def _coda(syllable: str) -> str:
+    return _CODAS[(ord(syllable) - ord("가")) % 28]
+
+
+def _needs_more(morphemes: Sequence[Token]) -> bool:
+    """Whether the last morpheme can't end a sentence; what stands after a whole predicate may be postposed ("좋더군, 너무")."""
+    if not morphemes:
+        return False
+    last = morphemes[-1]
+    if last.tag in _OPEN_TAGS or (last.tag == "EC" and _OPEN_CONNECTIVES.match(last.form)):
+        return True
+    if last.tag == "NNB" and last.form in _OPEN_NOUNS:
+        return len(morphemes) > 1 and morphemes[-2].tag == "ETM"
+    begin = next((i + 1 for i in range(len(morphemes) - 1, -1, -1) if morphemes[i].tag in ("SF", "SO", "SE")), 0)
+    if any(
+        t.tag == "EF" or (t.tag == "EC" and morphemes[i].tag == "SP" and _WHOLE.search(t.form))
+        for i, t in enumerate(morphemes[begin:-1], begin + 1)
+    ):
+        return False
+    return last.tag == "JKS" or (last.tag == "MAG" and bool(_OPEN_ADVERBS.fullmatch(last.form)))
 
 
 def _banned(line: str, domain: Domain) -> Iterator[Violation]:
-    for word in domain.banned_words:
-        for match in re.finditer(re.escape(word), line):
-            if not _across_words(line, *match.span()):
-                yield Violation("banned_word", *match.span(), f"쓰지 않기로 한 말: {_shown(word)}")
+    for match in _any_of(domain.banned_words).finditer(line):
+        if not _across_words(line, *match.span()) and not _INNOCENT.match(line, match.start()):
+            yield Violation("banned_word", *match.span(), f"쓰지 않기로 한 말: {_shown(match.group())}")
+
+
+@lru_cache(maxsize=16)
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
 
 
 def _across_words(line: str, start: int, end: int) -> bool:

@@ -37,7 +37,7 @@ def example(line: str, **changes: Any) -> Example:
         ("빌려 간 검을 돌려드려요.", "도끼", "빌려 간 도끼를 돌려드려요."),
         ("도끼로 이겼어요. 도끼가 최고예요!", "활", "활로 이겼어요. 활이 최고예요!"),
         ("이 지팡이예요.", "활", "이 활이에요."),
-        ("검은 밤이었죠, 검은 무거웠고요.", "망치", "검은 밤이었죠, 검은 무거웠고요."),
+        ("검은 밤이었죠, 검은 무거웠고요.", "망치", "검은 밤이었죠, 망치는 무거웠고요."),
     ],
 )
 def test_renaming_fits_the_particles(line: str, name: str, expected: str, domain: Domain) -> None:

@@ -11,7 +11,8 @@ from npc_align.checks import check_line
 from npc_align.corpus import Example, read_examples
 from npc_align.domain import Domain, load_domain, shipped_file
 from preference_data import corrupt as module
-from preference_data.corrupt import CORRUPTIONS, corrupt, flip_ending
+from preference_data.corrupt import CORRUPTIONS, corrupt
+from preference_data.flip import flip_ending
 
 # Share of all corpus lines; the item kinds apply only to lines that speak of an item in the right way.
 LEAST = {
@@ -19,6 +20,8 @@ LEAST = {
     "tone_break": 0.7,
     "hallucinated_item": 0.03,
     "class_item_mismatch": 0.05,
+    "result_contradiction": 0.03,
+    "josa_error": 0.4,
     "foreign_text": 0.4,
     "repetition": 0.8,
     "truncated": 0.5,
@@ -33,7 +36,7 @@ def domain() -> Domain:
 @pytest.fixture(scope="module")
 def examples(domain: Domain) -> list[Example]:
     everything = read_examples(shipped_file("weapon_rental", "corpus.jsonl"), domain)
-    return random.Random(0).sample(everything, 200)
+    return random.Random(0).sample(everything, 90)
 
 
 def results(examples: list[Example], domain: Domain, kind: str) -> list[tuple[Example, str]]:
@@ -105,6 +108,15 @@ def test_swapped_items_get_their_particle(kind: str, examples: list[Example], do
         final = (ord(item[-1]) - 0xAC00) % 28
         wrong = after_consonant if final == 0 else after_vowel[: 3 if final == 8 else 4]
         assert not any(re.search(rf"(?<![가-힣]){item}{particle}(?![가-힣])", line) for particle in wrong), line
+
+
+def test_a_result_is_told_as_its_opposite(domain: Domain) -> None:
+    won = {"최근_의뢰": "성공", "성격": "평범형", "방문횟수": "보통"}
+    told = {corrupt("이번 의뢰는 이겼어요.", won, domain, "result_contradiction", random.Random(seed)) for seed in range(8)}
+    assert "이번 의뢰는 졌어요." in told
+    lost = {**won, "최근_의뢰": "실패"}
+    told = {corrupt("토벌은 실패였어요.", lost, domain, "result_contradiction", random.Random(seed)) for seed in range(12)}
+    assert "토벌은 성공이었어요." in told
 
 
 def check_word(line: str, word: str) -> bool:

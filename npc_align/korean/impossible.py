@@ -1,0 +1,105 @@
+"""Strings of endings and syllables that no Korean word holds: 했습니다어, 주세요요, 이겼다다, 갔았다, 하습니다, 안녕합니다.
+
+Cat and baby talk (세용, 감사합니당, 갔다옹), servants' talk (합니다요), dialect (갔다잉) and stretched vowels (이겼다아, 가세요오)
+are how people play with endings, and none of them is broken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from npc_align.korean.conjugation import BrokenForm, word_at
+from npc_align.korean.speech_level import Token
+
+_ENDING = "습니다|습니까|입니다|니다|니까|어요|아요|에요|예요|해요|세요|네요|군요|데요|거든요|구나|는다|더라|도다|다|까|어|아|네|죠|군|냐|요|용"
+_PILED = re.compile(rf"(?:만[용어]|(?:{_ENDING})+)(?![가-힣])")
+_ALLOWED = frozenset(("요", "용"))
+# Connectives that may close a sentence; what isn't 요 or 용 after them is as odd as after a final ending.
+_CLOSING = re.compile(r"(?:습니다|ᆸ니다|거든|[다라냐자]고|[는은ᆫ던]데|니까|지만|^군|더군)$")
+_CLOSED_BY_YO = ("요", "죠")
+# 하라네, 가자더라: these endings shorten a quotation, and others may follow them.
+_QUOTING = re.compile(r"(?<!니)[다라자냐]$")
+_REPORT = re.compile(r"(?:네요?|더라|데요|군요?|죠|까)$")
+# Plain final endings to which 요 isn't added.
+_WITHOUT_YO = frozenset(("다", "ᆫ다", "는다", "구나", "는구나", "더라", "냐", "느냐", "으냐"))
+# The vowels that a syllable is stretched with, by its own vowel.
+_STRETCH = (
+    "아", "애에", "야아", "애에", "어", "에", "여어", "에", "오", "아", "애에", "에", "오", "우", "어", "에", "이", "우", "으", "이", "이",
+)  # fmt: skip
+
+
+def _syllables(fits: Callable[[int, int], bool]) -> str:
+    """A character class of the syllables whose vowel and final consonant (as indices) fit."""
+    return "[" + "".join(chr(c) for c in range(0xAC00, 0xD7A4) if fits(*divmod((c - 0xAC00) % 588, 28))) + "]"
+
+
+_OPEN = _syllables(lambda vowel, final: final == 0)
+_OPEN_OR_RIEUL = _syllables(lambda vowel, final: final in (0, 8))
+_RIEUL = _syllables(lambda vowel, final: final == 8)
+_CLOSED_NOT_BIEUP = _syllables(lambda vowel, final: final not in (0, 17))
+_PAST = _syllables(lambda vowel, final: final == 20)
+# Neither ㅏ ㅑ ㅗ nor ㅘ ㅚ (되았다 is dialect).
+_DARK = _syllables(lambda vowel, final: vowel not in (0, 2, 8, 9, 11))
+_NOUNS_IN_NI = "(?<![언금곳앞덧틀랑젖은윗랫간])"
+_BIEUP_ADJECTIVES = "무겁|더럽|어렵|가볍|고맙|반갑|무섭|어둡|아깝|귀엽|부럽|뜨겁|차갑|두껍|즐겁|가깝|아름답|시끄럽|괴롭|외롭|해롭|스럽|버겁|매섭|무덥|부드럽"
+
+_IMPOSSIBLE = re.compile(
+    "|".join(
+        (
+            rf"{_PAST}[았였]",  # 갔았다, 했였다
+            rf"(?!있){_PAST}었었",
+            rf"{_PAST}다(?:[었았]|다(?![가-힣]))",  # 이겼다다
+            rf"{_DARK}았",  # 먹았다
+            rf"{_OPEN_OR_RIEUL}습니[다까]",  # 하습니다
+            rf"{_CLOSED_NOT_BIEUP}{_NOUNS_IN_NI}니[다까](?!지)",  # 했니다, 함니다
+            r"[가-힣]읍(?:니[다까]|죠)",  # 있읍니다
+            rf"(?<=[가-힣]){_OPEN}는다(?=[고면는니]?(?:[.!?~…]|$))",  # 이기는다
+            rf"{_RIEUL}으는",  # 놀으는
+            r"[가보하오주내기니리시치서사타우키]으(?:시|셨|세요|십)",  # 보으시면
+            r"십시[어아여]",
+            rf"{_PAST}(?:십시오|세요)",  # 갔십시오
+            r"는냐(?![가-힣])",  # 하는냐
+            rf"(?:{_BIEUP_ADJECTIVES}|눕|줍|춥|덥|쉽|밉|돕)[우운울워웠와왔]",  # 무겁워요, 눕우셨어요
+            r"(?:먹|잡|받|찾|씻|벗|읽|믿|웃|앉|있|없|얻|싫|좋|같|높|깊|작|많)면(?![가-힣])",  # 먹면
+            r"됬",
+            r"돼(?:겠|고|면|네|는|니|려|던|거든|더|며|느)",
+            r"안녕(?:합니[다까]|하겠습니|한다|습니)",
+            r"반갑[하합해했]",
+            rf"(?:{_BIEUP_ADJECTIVES})니[다까]",
+            r"(?:앉|읽|받|잡|먹|있|웃|믿|찾|참|넣|놓|씻|입|벗|닦|걷|듣|않)세요",  # 앉세요
+            r"(?:있|없|먹|깊|믿|읽|죽|씻|웃)아[요서]",  # 없아요
+            r"깨닫[아어았었으은을]",
+            r"[가-힣]려겠",  # 가려겠습니다
+            r"[세해네어아데죠까군게든]용요",
+            r"(?:습니다|세요|네요|군요)습니[다까]",
+        )
+    )
+)
+
+
+def impossible_words(text: str, morphemes: Sequence[Token]) -> Iterator[BrokenForm]:
+    """The words of `text` that pile ending on ending or hold syllables that don't meet; `morphemes` are its tokens."""
+    for match in _IMPOSSIBLE.finditer(text):
+        yield BrokenForm(*word_at(text, *match.span()), None)
+    for i, token in enumerate(morphemes):
+        if (token.tag == "EF" and token.form != "으") or (token.tag == "EC" and _CLOSING.search(token.form)):
+            following = morphemes[i + 1] if i + 1 < len(morphemes) else None
+            if following is not None and following.start == token.end and _piled(text, token):
+                yield BrokenForm(*word_at(text, token.start, token.end), None)
+
+
+def _piled(text: str, ending: Token) -> bool:
+    """Whether what clings to a closing ending is another ending, and not one of those that may."""
+    at = ending.end
+    if text[at - 1] != ending.form[-1]:
+        return False  # shortened: in 하라네 Kiwi sees 라고, 하, 네
+    vowel = (ord(text[at - 1]) - 0xAC00) % 588 // 28
+    while "가" <= text[at - 1] <= "힣" and at < len(text) and text[at] in _STRETCH[vowel]:
+        at += 1
+    tail = _PILED.match(text, at)
+    if tail is None:
+        return False
+    if tail.group() in _ALLOWED:
+        return ending.form.endswith(_CLOSED_BY_YO) or (ending.form in _WITHOUT_YO and tail.group() == "요")
+    return not (_QUOTING.search(ending.form) and _REPORT.fullmatch(tail.group()))
