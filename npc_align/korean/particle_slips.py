@@ -34,6 +34,8 @@ _LOOK_ALIKE = re.compile(r"말(?:야|예요)|나은|\w+[로러]이")
 # Verbs by which a thing is asked for.
 _ASKING = ("다오", "빌리", "내", "내놓", "내오", "넘기", "건네", "가져오", "꺼내", "보이", "사", "팔", "고르", "챙기")
 _COUNTS = ("한", "두", "세", "네", "석", "넉", "몇", "여러", "수십", "수백")
+# What can't be anything but a particle after digits; 가, 과 and 로 name streets and lessons.
+_AFTER_NUMBERS = ("은", "는", "을", "를", "와", "으로", "이랑", "랑")
 _PLACES = ("여기", "거기", "저기", "어디")
 _NOUN_LIKE = ("XSN", "SN", "SL", "ETN", "XR")
 
@@ -63,6 +65,8 @@ def _surplus(line: str, slip: Slip, nouns: Collection[str]) -> float:
     if before.end == token.start and token.tag[0] == "J" and token.form == slip.form:
         return 1  # Kiwi itself finds the form after the noun
     stem = line[slip.start : slip.at]
+    if stem[-1].isdigit() and slip.form in _AFTER_NUMBERS:
+        return 1
     enough = _enough(before, token, stem, slip, nouns)
     if enough is None or not _is_meant(morphemes, first, stem, slip, nouns):
         return 0
@@ -207,7 +211,7 @@ def _misspelt_copulas(line: str, nouns: Collection[str]) -> Iterator[Slip]:
         return
     morphemes = tokens(line)
     for before, copula, ending in zip(morphemes, morphemes[1:], morphemes[2:], strict=False):
-        if copula.tag != "VCP" or before.end != copula.start or copula.end != ending.start:
+        if copula.tag != "VCP" or before.end != copula.start or copula.end != ending.start or before.tag[0] == "S":
             continue
         form = line[copula.start : ending.end]
         closed = bool(final_consonant(line[copula.start - 1]))
