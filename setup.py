@@ -26,7 +26,7 @@ setup(
     packages=find_packages(include=["npc_align", "npc_align.*", "sft", "dpo", "preference_data"]),
     package_data={"npc_align": ["data/*/*", "py.typed"]},
     # Labelling, checks and data need no torch: a scenario writer's laptop installs in a minute.
-    install_requires=["click>=8.1", "PyYAML>=6", "kiwipiepy==0.24.*", "textual>=8", "krippendorff>=0.8"],
+    install_requires=["click>=8.1", "PyYAML>=6", "kiwipiepy==0.24.*", "textual>=8", "rich", "krippendorff>=0.8"],
     extras_require={
         "train": TRAIN,
         "deepspeed": ["deepspeed>=0.17"],

@@ -53,7 +53,7 @@ def _rows(store: Store, judged_only: bool, left_out: Counter[str]) -> Iterator[R
             objection = outcome.choice
         else:
             current = task.detail.get("pairing") == pairing is not None
-            sides = [(task.first_id, str(task.second_id))] if current and not judged_only else []
+            sides = [_machine_made(task)] if current and not judged_only else []
             objection = "not judged"
         if not sides:
             left_out[objection] += 1
@@ -63,6 +63,12 @@ def _rows(store: Store, judged_only: bool, left_out: Counter[str]) -> Iterator[R
                 left_out["both sides say the same"] += 1
             else:
                 yield row
+
+
+def _machine_made(task: Task) -> tuple[str, str]:
+    """(chosen, rejected) as pairing had them."""
+    chosen = task.detail["chosen"]
+    return chosen, str(task.second_id if chosen == task.first_id else task.first_id)
 
 
 def _judged(task: Task, outcome: Outcome) -> list[tuple[str, str]]:

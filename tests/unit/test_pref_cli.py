@@ -136,23 +136,32 @@ def test_people_have_the_last_word(store_path: Path) -> None:
     paired(store_path)
     store = open_store(store_path)
     turned, tied, mended, both, skipped, *_ = all_tasks(store)
+    good, bad = (
+        {t.id: ("first" if (t.detail["chosen"] == t.first_id) == is_good else "second") for t in all_tasks(store)}
+        for is_good in (True, False)
+    )
+    side = {
+        (t.id, name): {"first": t.first_id, "second": str(t.second_id)}[name]
+        for t in all_tasks(store)
+        for name in ("first", "second")
+    }
     better = NewCandidate(
         store.candidate(mended.first_id, store.rules).attributes, "제가 고친 말입니다.", {"kind": "edited", "by": "min"}
     )
     store.add_candidates([better])
     better_id = next(c.id for c in store.candidates(store.rules) if c.line == better.line)
-    judge(store, turned.id, "min", Judgement("second"))
+    judge(store, turned.id, "min", Judgement(bad[turned.id]))
     judge(store, tied.id, "min", Judgement("tie"))
-    judge(store, mended.id, "min", Judgement("first", edited=better_id))
+    judge(store, mended.id, "min", Judgement(good[mended.id], edited=better_id))
     judge(store, both.id, "min", Judgement("both_bad"))
     judge(store, skipped.id, "min", Judgement("skip"))
     lines = {c.id: c.line for c in store.candidates(store.rules)}
     store.close()
     rows = exported(store_path)
     said = {(row["chosen"], row["rejected"]): row["judge"] for row in rows}
-    assert said[lines[str(turned.second_id)], lines[turned.first_id]] == "person"
-    assert said["제가 고친 말입니다.", lines[str(mended.second_id)]] == "person"
-    gone = {lines[str(task.second_id)] for task in (tied, both)}
+    assert said[lines[side[turned.id, bad[turned.id]]], lines[side[turned.id, good[turned.id]]]] == "person"
+    assert said["제가 고친 말입니다.", lines[side[mended.id, bad[mended.id]]]] == "person"
+    gone = {lines[side[task.id, bad[task.id]]] for task in (tied, both)}
     assert not gone & {row["rejected"] for row in rows}
     assert len(rows) == 22
     assert len(exported(store_path, "--judged-only")) == 2
