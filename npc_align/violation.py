@@ -34,3 +34,8 @@ class Violation:
     start: int
     end: int
     message: str
+
+
+def shown(text: str) -> str:
+    """A short excerpt that any terminal can print."""
+    return text[:20].encode("utf-8", "replace").decode("utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import metadata, resources
 from typing import Any
 
-from npc_align.checks import forms, items, particles, results, speech, text, visits
+from npc_align.checks import forms, items, particles, results, speech, text, truncation, visits
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import compose
 from npc_align.violation import KINDS, Violation
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "speech": speech.check,
     "items": items.check,
     "text": text.check,
+    "truncation": truncation.check,
     "forms": forms.check,
     "particles": particles.check,
     "results": results.check,
@@ -47,7 +48,7 @@ def verdicts(line: str, attributes: Mapping[str, Any], domain: Domain, *, finish
     found = [(name, violation) for name, check in CHECKS.items() for violation in check(composed.text, attributes, domain)]
     if not finished:
         found = [(name, v) for name, v in found if v.kind != "truncated"]
-        found += [("text", v) for v in text.cut_off(composed.text)]
+        found += [("truncation", v) for v in truncation.cut_off(composed.text)]
     return [
         (name, Violation(v.kind, *composed.span(v.start, v.end), v.message))
         for name, v in found

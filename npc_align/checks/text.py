@@ -1,29 +1,44 @@
-"""The text itself, whatever it says: foreign letters, repetition, length, leaked prompt, cut-off endings, banned words."""
+"""The text itself, whatever it says: foreign letters, repetition, length, leaked prompt, banned words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token, quotations, tokens
-from npc_align.violation import Violation
+from npc_align.korean.speech_level import quotations, tokens
+from npc_align.violation import Violation, shown
 
-KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "truncated", "banned_word")
+KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "banned_word")
 
 _UNUSUAL = re.compile(r"[^가-힣\s0-9!-@\[-`{-~…·“”‘’]")
 _LAUGHING = re.compile(r"[ㅋㅎ]+|[ㅠㅜ]+")
 _JAMO = re.compile(r"[ㄱ-ㆎ\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]+")
 # Headers, roles, braces and tags of prompts, words joined by "_" and Markdown; line breaks too, as a line is one.
+_LABELS = (
+    "사용자|유저|고객|어시스턴트|조수|시스템|모델|도우미|챗봇|화자|캐릭터|프롬프트|지시문?|지시 ?사항|명령문?|입력|출력|응답|답변?|대답|정답|결과|질문"
+    "|예시|대사|번역|설명|해설|참고|말투|상황|역할"
+)
 _LEAK = re.compile(
-    r"#{2,}|\b(?:User|Assistant|System|Human|AI|NPC|Bot|Prompt|Response|Instruction|Input|Output)\s*[:：]"
-    r"|(?<![가-힣])(?:사용자|유저|어시스턴트|조수|시스템|모델|인공지능|도우미|챗봇|화자|프롬프트|지시문?|명령문?|입력|출력|응답|답변|대답|질문|예시|대사|번역|설명)\s*[:：]"
+    r"#{2,}|={2,}|_{2,}|(?<![A-Za-z])[A-Za-z]{1,20}\s?[:：]"
+    rf"|(?<![가-힣])(?:{_LABELS})(?: ?\d{{1,2}})?\s?[:：]|^\s*(?:{_LABELS}) ?(?:[-–—=>→]|\)) ?"
+    r"|^\s*(?:[-*•+>#]\s+|\d{1,2}[.)]\s+(?!\d))"
     r"|[{}\[\]|`\\]|\*{2,}|<[^<>\s]{0,40}>|(?<![^\W_])[^\W_]{1,40}_[^\W_]+|[\n\r\v\f\x85\u2028\u2029]+",
     re.IGNORECASE,
+)
+# Nothing of _LEAK is in a line of these alone.
+_PLAIN = re.compile(r"[가-힣 .,!?~…]*")
+# Talk about the task instead of the talk that was asked for.
+_META = re.compile(
+    r"(?<![A-Za-z])(?:AI|NPC|GPT|LLM)(?![A-Za-z])|인공 ?지능|언어 ?모델|프롬프트|챗봇|어시스턴트|페르소나|롤플레이|엔피시|캐릭터"
+    r"|(?:주어진|제시된|입력된|요청하신|위의?|아래의?) (?:속성|정보|설정|조건|역할|입력|지시 ?사항|프로필|내용)"
+    r"(?:에|을|를|으로|로|대로) ?(?:따라|맞|바탕|기반|반영|작성|기초)"
+    r"|(?:인사말?|대사|답변|응답|문장|멘트)(?:을|를)? (?:작성|생성|출력)|(?:말투|어조|어투|톤)(?:로|으로) (?:쓴|작성|생성|답변|말하면|표현하)"
+    r"|(?:다음|아래|이상|여기)[은는이가]? [^.!?,]{0,20}(?:대사|답변|응답|예시)(?:입니다|이다|예요|이에요)",
 )
 _WORD = re.compile(r"[^\W_]+")
 _PAUSE = re.compile(r"[,.!?…~]+\s*")
@@ -33,27 +48,6 @@ _RUN = re.compile(r"([^\W\d_]{1,6}?)\1{2,}")
 # Vowel-like and breath syllables that people stretch and laugh with.
 _VOCAL = frozenset("하호히허흐헤후크캬키카캭킁컹으아어오우이에야엉흑흥헉ㅋㅎㅠㅜ")
 _COUNTING = re.compile(r"^(?:한|두|세|네|하나|매|몇|조금|차츰|점점)")
-_CLOSED = re.compile(r"[.!?…~。！？\"'”’」』)]\s*[ㅋㅎㅠㅜ]*\s*$")
-# Particles, determiners, bare stems and connectives after which a Korean sentence has to go on.
-_OPEN_TAGS = ("JKO", "JKG", "JKC", "JC", "MM", "ETM", "XPN", "MAJ", "EP", "VV", "VA", "VX", "XSV", "XSA", "VCP", "VCN")
-_OPEN_CONNECTIVES = re.compile(
-    r"^(?:[으]?면서|[으]?며|[으]?므로|자마자|거나|[으]?려면|도록|느라|느라고|[으]?려다가?|[으]?ᆯ수록|ᆯ수록|을수록|자면|고자|고서|다시피|든지|ᆯ뿐더러)$"
-)
-# No word of Korean ends in these codas but a verb's stem or tense: ㅆ ㄶ ㄵ ㅀ ㄾ ㄿ.
-_STEM_CODAS = frozenset("ㅆㄶㄵㅀㄾㄿ")
-_CODAS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
-# Polite endings cut in their middle: "부탁드립", "있었습니", "계십시".
-_HALF_ENDING = re.compile(
-    r"(?:[가-힣]드립|[가-힣]십시|(?:부탁|감사|죄송|필요|말씀)합|[았었였겠있없했갔왔됐졌렸]습|(?P<coda>[가-힣])니|주세|으세|하세)$"
-)
-# Adverbs of degree and focus that can't close a sentence which has said nothing yet, and bound nouns.
-_OPEN_ADVERBS = re.compile(
-    r"너무|매우|아주|가장|제일|더욱|훨씬|바로|워낙|하도|몹시|무척|굉장히|꽤|제법|겨우|거의|약|특히|단지|다만|오직|벌써|막|갑자기|드디어|마침내|아직|및|혹은|또는"
-)
-# Endings that close a sentence although Kiwi takes them, before a comma, for connectives.
-_WHOLE = re.compile(r"(?:다|야|어|아|지|군|네|라|게|죠|요)$")
-_OPEN_NOUNS = ("수", "줄", "척", "리", "바", "채", "뻔", "듯", "만")
-
 
 _INNOCENT = re.compile("시발(?:점|역|지|택시|자동차)")  # a starting point, and what else begins like a curse
 
@@ -63,15 +57,13 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
     length = list(_length(line, attributes, domain))
     if not line.strip():
         return length
-    checks = (_foreign(line, domain), _repetition(line), _leak(line, domain), _truncated(line), _banned(line, domain))
+    checks = (
+        _foreign(line, domain),
+        _repetition(line),
+        _leak(line, domain),
+        _banned(line, domain),
+    )
     return length + [violation for found in checks for violation in found]
-
-
-def cut_off(line: str) -> list[Violation]:
-    """The verdict on a line whose generation was stopped by its length limit: its last word is marked."""
-    words = list(re.finditer(r"\S+", line))
-    start, end = words[-1].span() if words else (0, len(line))
-    return [Violation("truncated", start, end, "생성이 길이 제한에 걸려 도중에 끊겼습니다.")]
 
 
 def _length(line: str, attributes: Mapping[str, Any], domain: Domain) -> Iterator[Violation]:
@@ -97,11 +89,11 @@ def _foreign(line: str, domain: Domain) -> Iterator[Violation]:
         if odd and start is None:
             start = i
         elif not odd and start is not None:
-            yield Violation("foreign_text", start, i, f"한글이 아닌 글자: {_shown(line[start:i])}")
+            yield Violation("foreign_text", start, i, f"한글이 아닌 글자: {shown(line[start:i])}")
             start = None
     for jamo in _JAMO.finditer(line):
         if not _LAUGHING.fullmatch(jamo.group()):
-            yield Violation("foreign_text", *jamo.span(), f"홀로 떨어진 자모: {_shown(jamo.group())}")
+            yield Violation("foreign_text", *jamo.span(), f"홀로 떨어진 자모: {shown(jamo.group())}")
 
 
 def _positions(line: str, words: tuple[str, ...]) -> set[int]:
@@ -118,11 +110,6 @@ def _is_foreign(char: str) -> bool:
         return False
     # Cs, Co and U+FFFD are what byte-level tokenizers leave of a character cut in half.
     return unicodedata.category(char) in ("Lu", "Ll", "Lt", "Lm", "Lo", "Mc", "Cs", "Co") or char == "\ufffd"
-
-
-def _shown(text: str) -> str:
-    """A short excerpt that any terminal can print."""
-    return text[:20].encode("utf-8", "replace").decode("utf-8")
 
 
 def _repetition(line: str) -> Iterator[Violation]:
@@ -145,7 +132,7 @@ def _repeated_clauses(line: str) -> Iterator[Violation]:
         seen[bare] += 1
         # One word said twice is emphasis ("고맙습니다, 고맙습니다!").
         if seen[bare] > (2 if len(said) == 1 else 1):
-            yield Violation("repetition", *_stripped(match), f"같은 말이 되풀이됩니다: {_shown(match.group().strip())}")
+            yield Violation("repetition", *_stripped(match), f"같은 말이 되풀이됩니다: {shown(match.group().strip())}")
 
 
 def _stripped(match: re.Match[str]) -> tuple[int, int]:
@@ -166,7 +153,7 @@ def _repeated_phrases(line: str) -> Iterator[Violation]:
         if not size or shouted:
             i += 1 + 2 * shouted
             continue
-        yield Violation("repetition", start, end, f"같은 말이 되풀이됩니다: {_shown(line[start : words[i + size - 1].end()])}")
+        yield Violation("repetition", start, end, f"같은 말이 되풀이됩니다: {shown(line[start : words[i + size - 1].end()])}")
         i += size * times
 
 
@@ -198,13 +185,13 @@ def _doubled_words(line: str) -> Iterator[Violation]:
     for match in doubled:
         last = by_end.get(match.end(1))
         if last is not None and last.tag in ("JKO", "JKG", "JKS", "JX", "JKB", "ETM") and not _COUNTING.match(match.group(1)):
-            yield Violation("repetition", *match.span(), f"같은 말이 되풀이됩니다: {_shown(match.group(1))}")
+            yield Violation("repetition", *match.span(), f"같은 말이 되풀이됩니다: {shown(match.group(1))}")
 
 
 def _runs(line: str) -> Iterator[Violation]:
     for match in _RUN.finditer(line):
         if _is_stammer(line, match):
-            yield Violation("repetition", *match.span(), f"같은 글자가 되풀이됩니다: {_shown(match.group())}")
+            yield Violation("repetition", *match.span(), f"같은 글자가 되풀이됩니다: {shown(match.group())}")
 
 
 def _is_stammer(line: str, match: re.Match[str]) -> bool:
@@ -222,64 +209,43 @@ def _is_stammer(line: str, match: re.Match[str]) -> bool:
 
 
 def _leak(line: str, domain: Domain) -> Iterator[Violation]:
-    for pattern in (_LEAK, _fields(domain.prompt_names, domain.prompt_values)):
+    personality = domain.by_key.get(domain.roles.get("personality", ""))
+    kinds = tuple(map(str, personality.labels)) if personality is not None else ()
+    patterns = [_META, _fields(domain.line_key, domain.prompt_names, domain.prompt_values, kinds)]
+    for pattern in patterns if _PLAIN.fullmatch(line) else [_LEAK, *patterns]:
         for match in pattern.finditer(line):
-            shown = "줄 바꿈" if not match.group().strip() else _shown(match.group())
-            yield Violation("prompt_leak", *match.span(), f"대사가 아니라 프롬프트의 흔적입니다: {shown}")
+            told = "줄 바꿈" if not match.group().strip() else shown(match.group())
+            yield Violation("prompt_leak", *match.span(), f"대사가 아니라 프롬프트의 흔적입니다: {told}")
 
 
 @lru_cache(maxsize=16)
-def _fields(names: tuple[str, ...], values: tuple[str, ...]) -> re.Pattern[str]:
-    """Names of fields set off by a colon, or standing right before one of their values, as prompts write them."""
-    any_name, any_value = ("|".join(map(re.escape, words)) for words in (names, values))
-    return re.compile(rf"(?:{any_name})[\"'”’]?\s*[:=：＝]|(?<![가-힣])(?:{any_name}) (?:{any_value})(?![가-힣])")
+def _fields(line_key: str, names: tuple[str, ...], values: tuple[str, ...], personalities: tuple[str, ...]) -> re.Pattern[str]:
+    """Names and values of fields as prompts write them, not as people speak of their age and their luck."""
+    bare = {name.replace("_", "").replace(" ", "") for name in names}
+    # Nobody says a name of many syllables in one breath: with its value behind it, it was read off.
+    long = [name for name in (*names, *bare) if len(name) > 3 and " " not in name]
+    made = [value for value in personalities if value.endswith(("형", "체", "투", "톤", "타입"))]
+    key, any_name, any_long, any_value, any_made = (
+        _one_of(words) for words in ((line_key,), {*names, *bare}, long, values, made)
+    )
+    pair = rf"(?<![가-힣]){any_name}[은는이가]? {any_value}(?![가-힣])"
+    return re.compile(
+        rf"{any_name}[\"'”’]?\s*[:=：＝→]|(?<![가-힣]){any_name} {any_value}(?![가-힣])"
+        rf"|(?<![가-힣])(?:{any_long}[\"'”’]?(?:이?란|[은는이가])? ?{any_value}|{any_made})"
+        rf"|{pair}, {pair}|(?<![가-힣]){any_name}\({any_value}\)|^\s*[(<]{any_value}[)>]"
+        rf"|(?<![가-힣]){any_value}(?:,? {any_value}){{2,}}\s?[:：]|(?<![가-힣]){any_value}(?:,? {any_value}){{3,}}|(?<![가-힣]){any_value} ?/ ?{any_value}"
+        rf"|(?<![가-힣]){key}(?:입니다|이에요|예요|이다|[은는] 다음|로는)|^\s*{key} ?[-–—]"
+    )
 
 
-def _truncated(line: str) -> Iterator[Violation]:
-    text = line.rstrip()
-    if text.endswith((",", "，", "、", ":", ";")):
-        yield Violation("truncated", len(text) - 1, len(text), "문장이 쉼표 따위로 끝났습니다.")
-    elif not _CLOSED.search(text) and (_cut_in_a_word(text) or _needs_more(tokens(line))):
-        start = max(text.rfind(" "), text.rfind("\n")) + 1
-        yield Violation("truncated", start, len(text), f"말이 도중에 끊겼습니다: {_shown(text[start:])}")
-
-
-def _cut_in_a_word(text: str) -> bool:
-    """Whether the last syllables can only be the front part of a word."""
-    if "가" <= text[-1] <= "힣" and _coda(text[-1]) in _STEM_CODAS:
-        return True
-    half = _HALF_ENDING.search(text)
-    if half is None or (half.group("coda") and (_coda(half.group("coda")) != "ㅂ" or half.group() == "톱니")):
-        return False
-    return half.group() not in ("주세", "으세", "하세")  # 하게체's "하세" is whole
-
-
-def _coda(syllable: str) -> str:
-    return _CODAS[(ord(syllable) - ord("가")) % 28]
-
-
-def _needs_more(morphemes: Sequence[Token]) -> bool:
-    """Whether the last morpheme can't end a sentence; what stands after a whole predicate may be postposed ("좋더군, 너무")."""
-    if not morphemes:
-        return False
-    last = morphemes[-1]
-    if last.tag in _OPEN_TAGS or (last.tag == "EC" and _OPEN_CONNECTIVES.match(last.form)):
-        return True
-    if last.tag == "NNB" and last.form in _OPEN_NOUNS:
-        return len(morphemes) > 1 and morphemes[-2].tag == "ETM"
-    begin = next((i + 1 for i in range(len(morphemes) - 1, -1, -1) if morphemes[i].tag in ("SF", "SO", "SE")), 0)
-    if any(
-        t.tag == "EF" or (t.tag == "EC" and morphemes[i].tag == "SP" and _WHOLE.search(t.form))
-        for i, t in enumerate(morphemes[begin:-1], begin + 1)
-    ):
-        return False
-    return last.tag == "JKS" or (last.tag == "MAG" and bool(_OPEN_ADVERBS.fullmatch(last.form)))
+def _one_of(words: Iterable[str]) -> str:
+    return "(?:" + ("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)") + ")"
 
 
 def _banned(line: str, domain: Domain) -> Iterator[Violation]:
     for match in _any_of(domain.banned_words).finditer(line):
         if not _across_words(line, *match.span()) and not _INNOCENT.match(line, match.start()):
-            yield Violation("banned_word", *match.span(), f"쓰지 않기로 한 말: {_shown(match.group())}")
+            yield Violation("banned_word", *match.span(), f"쓰지 않기로 한 말: {shown(match.group())}")
 
 
 @lru_cache(maxsize=16)

@@ -39,6 +39,8 @@ _NOT_AFTER_CONNECTIVE = re.compile(r"^(?:겠|었|습니다|습니까|더군요?|
 _TAKES_TENSE = re.compile(r"(?:야|거나|든지|든가|[라다자냐])$")
 # What follows a noun only by way of 이다 or 하다.
 _NOT_AFTER_NOUN = re.compile(r"^(?:었|겠|습니다|습니까|어요|어서|지만)$")
+# 나았다, 저으니, 주으면: of 낫다, 젓다, 줍다, which drop their consonant.
+_LIKE_SIOS_STEMS = ("나", "저", "그", "자", "주", "부", "이", "지", "누")
 # Past forms of colloquial speech and dialect that Kiwi takes for nouns.
 _DIALECT = ("부렀", "뿌렀", "뿟", "삤", "쎘")
 
@@ -171,6 +173,8 @@ def _goes_on(text: str, stem: Token, ending: Token) -> bool:
         form = text[ending.start] + form[1:]
     if text[ending.start] != form[0] or not "가" <= form[0] <= "힣":
         return True
+    if form[0] == "으" and len(form) > 1 and not _sounds(stem.form[-1])[1]:
+        return stem.form in _LIKE_SIOS_STEMS or stem.form[-1] == "크"  # Kiwi would leave 가으니 as it is
     tag = "ETM" if ending.tag == "JX" else ending.tag
     return _joined(((stem.form, stem.tag), (ending.form, tag))) == stem.form + form or _variant(text, stem, ending, form)
 
@@ -184,8 +188,8 @@ def _variant(text: str, stem: Token, ending: Token, form: str) -> bool:
         return vowel == _EU and form[0] in "은을"  # a stretched 큰, 쓸
     if form[0] in "여였":
         return True  # 하여, and 되여, which is a matter of spelling
-    if stem.form in ("나", "저", "그", "자"):
-        return True  # 나았다, 저었다: of 낫다, 젓다, which drop their consonant
+    if stem.form in _LIKE_SIOS_STEMS:
+        return True
     if stem.form.endswith("하") or vowel in (_A, _EO, _YEO, _EU):
         bare = ending.end >= len(text) or not "가" <= text[ending.end] <= "힣"
         return form in "아어" and bare and (vowel != _EU or len(stem.form) == 1)  # 가아!, 크어!
