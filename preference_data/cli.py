@@ -170,6 +170,7 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
 
 @main.command()
 @store_option
+@click.option("--corpus", type=_PATH, help="Whose validation and test prompts give no pairs; default: the domain's own.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
     "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
@@ -181,6 +182,7 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
 @json_option
 def pair(
     store_path: Path,
+    corpus: Path | None,
     per_prompt: int,
     corrupted_share: float,
     kind_cap: float,
@@ -203,7 +205,7 @@ def pair(
     limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
     held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
     with opened(store_path) as store:
-        report = pair_store(store, limits, held_out, seed)
+        report = pair_store(store, limits, held_out, corpus, seed)
     click.echo(
         json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )

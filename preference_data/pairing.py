@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from npc_align.errors import UserError
 from npc_align.violation import KINDS
 from preference_data.outcomes import final_outcomes
 from preference_data.pairs import Limits, Line, Pair, PromptLines, build_pairs
+from preference_data.prompts import held_out_prompts
 from preference_data.store import Candidate, Store, content_id, to_json
 from preference_data.tasks import add_tasks, all_tasks
 
@@ -20,13 +22,16 @@ _WRITTEN = ("corpus", "edited")
 _REJECTABLE = ("sampled", "corrupted", "imported")
 
 
-def pair_store(store: Store, limits: Limits, hold_out: Collection[str] = (), seed: int = 0) -> dict[str, Any]:
+def pair_store(
+    store: Store, limits: Limits, hold_out: Collection[str] = (), corpus: Path | None = None, seed: int = 0
+) -> dict[str, Any]:
     """Sets the store's machine-made pair tasks, and returns the report of `build_pairs`.
 
     Tasks of an earlier pairing that nobody has judged or been assigned make way; the others stay.
 
     Args:
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
+        corpus: whose validation and test prompts give no pairs; default: the domain's own.
 
     Raises:
         UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
@@ -40,7 +45,7 @@ def pair_store(store: Store, limits: Limits, hold_out: Collection[str] = (), see
         raise UserError(
             f"{unchecked} candidates have not been checked by today's rules ({rules}); run: npc-pref check --store {store.path}"
         )
-    pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out)), limits, seed)
+    pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain)), limits, seed)
     pairing = content_id(rules, repr(limits), str(seed), *sorted(hold_out))
     with store.transaction() as db:
         db.execute(
@@ -59,10 +64,13 @@ def _detail(pair: Pair, pairing: str) -> dict[str, Any]:
     return {"made_by": "npc-pref pair", "pairing": pairing, "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
 
 
-def _prompts(store: Store, rules: str, held_out: frozenset[str]) -> Iterator[PromptLines]:
-    """The prompts of the training split, one at a time: only their own lines are in memory."""
+def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str]) -> Iterator[PromptLines]:
+    """The prompts that may train, one at a time: only their own lines are in memory."""
     good, bad = _approved(store)
-    for prompt_id, own in groupby(store.candidates(rules, "p.split_group IS NOT NULL"), key=lambda c: c.prompt_id):
+    kept_back = {content_id(combination) for combination in set_aside}
+    for prompt_id, own in groupby(store.candidates(rules), key=lambda c: c.prompt_id):
+        if prompt_id in kept_back:
+            continue
         lines: dict[bool, list[Line]] = defaultdict(list)
         personality = ""
         for candidate in own:

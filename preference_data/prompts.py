@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from npc_align.corpus import Example
+from npc_align.corpus import Example, read_jsonl
 from npc_align.domain import Attributes, Domain, default_corpus, load_domain, shipped_domains
 from npc_align.errors import UserError
 from npc_align.splits import group_ids, load_splits
@@ -38,6 +38,23 @@ def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
     for example in sorted(splits["train"], key=lambda e: e.id):
         together[domain.combination(example.attributes)].append(example)
     return [TrainingPrompt(own[0].attributes, groups[own[0].id], tuple(own)) for own in together.values()]
+
+
+def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:
+    """Attribute combinations that evaluation keeps to itself: those of the corpus' validation and test splits, and the test prompts.
+
+    A studio's own domain without a corpus holds out nothing.
+    """
+    try:
+        source = corpus_of(corpus, domain)
+    except UserError:
+        return frozenset()
+    splits = load_splits(source, domain)
+    held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
+    prompts = source.with_name("test_prompts.jsonl")
+    if prompts.is_file():
+        held_out |= {domain.combination(row["attributes"]) for _, row in read_jsonl(prompts)}
+    return frozenset(held_out)
 
 
 def corpus_of(asked: Path | None, domain: Domain) -> Path:

@@ -17,14 +17,16 @@ import yaml
 from click.testing import CliRunner, Result
 
 from npc_align.checks import rules_hash
+from npc_align.corpus import read_jsonl
 from npc_align.domain import Domain, default_corpus, load_domain, shipped_file
 from npc_align.errors import UserError
 from npc_align.prompt import render
+from npc_align.splits import load_splits
 from preference_data.cli import main
 from preference_data.judgements import Judgement, judge
-from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
+from preference_data.prompts import TrainingPrompt, corpus_of, held_out_prompts, training_prompts
 from preference_data.store import NewCandidate, create_store, open_store
-from preference_data.tasks import all_tasks
+from preference_data.tasks import add_tasks, all_tasks
 
 DOMAIN = load_domain("weapon_rental")
 
@@ -180,6 +182,27 @@ def test_pairing_again_replaces_what_nobody_has_judged(store_path: Path) -> None
     assert sum(row["judge"] == "person" for row in rows) == 1
 
 
+def test_prompts_that_evaluation_keeps_to_itself_give_no_pairs(tmp_path: Path) -> None:
+    """Lines can be imported for any prompt; those of validation, test and the test prompts must not train."""
+    splits = load_splits(default_corpus("weapon_rental"), DOMAIN)
+    (_, test_prompt), *_ = read_jsonl(shipped_file("weapon_rental", "test_prompts.jsonl"))
+    new = next(
+        a for a in DOMAIN.draw(1, 7, held_out_prompts(None, DOMAIN) | {DOMAIN.combination(e.attributes) for e in splits["train"]})
+    )
+    aside = [splits["validation"][0].attributes, splits["test"][0].attributes, test_prompt["attributes"]]
+    store = create_store(tmp_path / "prefs.db", "weapon_rental")
+    for attributes in [*aside, new]:
+        written = NewCandidate(attributes, "흠, 흠. 여기 있었네, 이 사람아.", {"kind": "edited", "by": "min"})
+        store.add_candidates([written, NewCandidate(attributes, "흠, 흠. 여기 is 있었네, 이 사람아 정말.", {"kind": "imported"})])
+    task = [(c.prompt_id, c.id, None, {}) for c in store.candidates(store.rules) if c.origin["kind"] == "edited"]
+    add_tasks(store, task)
+    for shown in all_tasks(store):
+        judge(store, shown.id, "min", Judgement("good"))
+    store.close()
+    assert paired(tmp_path / "prefs.db")["pairs"] == 1
+    assert [row["attributes"] for row in exported(tmp_path / "prefs.db")] == [new]
+
+
 def test_pairing_twice_gives_the_same_file(store_path: Path) -> None:
     paired(store_path, "--seed", 3, "--per-prompt", 1)
     first = exported(store_path)
@@ -188,8 +211,6 @@ def test_pairing_twice_gives_the_same_file(store_path: Path) -> None:
 
 
 def test_a_sample_that_a_person_approved_may_be_chosen(store_path: Path) -> None:
-    from preference_data.tasks import add_tasks
-
     run("check", "--store", store_path)
     store = open_store(store_path)
     sample = next(c for c in store.candidates(store.rules) if c.line.endswith("하하.") and not c.violations)
