@@ -1,4 +1,5 @@
-"""Stage 2: the room of `npc-pref`, which turns sampled candidate lines into preference pairs for DPO.
+"""Stage 2: the room of `npc-pref`, which turns candidate lines into preference pairs for DPO.
 
-generate (needs torch) -> check -> pair -> export; each step reads one JSONL file and writes the next.
+Everything stands in one SQLite store: init -> generate, corrupt, import -> check -> pair -> label, review -> export. Only generating from
+a model in this process needs torch.
 """

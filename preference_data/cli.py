@@ -52,6 +52,11 @@ for _command in (init, import_, doctor, log, label, pack, merge, assign, agreeme
 @main.command()
 @store_option
 @click.option("--model", default="runs/sft", show_default=True, help="Run folder of sft/train.py, adapter or merged model.")
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Sample from an OpenAI-compatible server instead, such as http://localhost:8000/v1; --model is its name there.",
+)
 @_corpus_option
 @click.option("--samples", default=2, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True))
@@ -61,9 +66,11 @@ for _command in (init, import_, doctor, log, label, pack, merge, assign, agreeme
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
 def generate(store_path: Path, **options: Any) -> None:
-    """Sample candidate lines from a trained model (needs torch).
+    """Sample candidate lines from a trained model (needs torch), or from a server such as vLLM or llama.cpp (doesn't).
 
+    \b
     Example: npc-pref generate --model runs/sft --samples 4
+    Example: npc-pref generate --server http://localhost:8000/v1 --model npc-greeter
     """
     from preference_data.generate import run
 

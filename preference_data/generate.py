@@ -1,4 +1,4 @@
-"""Candidate lines: k samples per training prompt from a model into the store, resumable, each with where it came from.
+"""Candidate lines: k samples per training prompt from a model or a server into the store, resumable, each with where it came from.
 
 A sample's seed follows from the run's seed and the chunk's first prompt, so a resumed run gives the lines of an uninterrupted one.
 """
@@ -10,19 +10,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import click
 
 from npc_align.domain import Domain
 from npc_align.errors import UserError
+from npc_align.prompt import render
 from npc_align.splits import splits_file
-from npc_align.training.launch import quiet_libraries
 from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
+from preference_data.server import Server
 from preference_data.store import NewCandidate, Store
-
-if TYPE_CHECKING:
-    from npc_align.modeling.load import LoadedModel
 
 _CHUNK = 64  # prompts between two writes: what an interruption can cost
 
@@ -50,9 +48,26 @@ class Sampling:
         return {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
 
 
+class Sampler(Protocol):
+    """What gives lines: a model in this process, or a server."""
+
+    @property
+    def name(self) -> str:
+        """How the samples' origin calls it."""
+
+    def identity(self) -> str:
+        """What tells one state of the model from another."""
+
+    def texts(self, prompts: Sequence[TrainingPrompt]) -> list[str]:
+        """The prompts as the model sees them."""
+
+    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
+        """The samples of each prompt, with whether each ended by itself."""
+
+
 def run(
-    store: Store, *, model: str, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int, batch_size: int,
-    max_new_tokens: int, limit: int | None,
+    store: Store, *, model: str, server: str | None, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int,
+    batch_size: int, max_new_tokens: int, limit: int | None,
 ) -> int:  # fmt: skip
     """Sample candidates for the training prompts into the store; what the same command began before is continued.
 
@@ -60,27 +75,28 @@ def run(
         New candidates: a line that the store has already isn't added twice.
 
     Raises:
-        UserError: no such model or corpus, or a model trained on another domain than the store's.
+        UserError: no such model, server or corpus, or a model trained on another domain than the store's.
     """
-    quiet_libraries()
-    from npc_align.modeling.device import choose_device
-    from npc_align.modeling.load import load_for_generation
-
     sampling = Sampling(samples, temperature, top_p, seed, max_new_tokens)
-    device = choose_device()
-    loaded = load_for_generation(model, device.dtype, device.name, domain=store.meta("domain"))
+    sampler: Sampler
+    if server is None:
+        from preference_data.local_model import LocalModel
+
+        sampler = LocalModel.load(model, store, sampling, batch_size)
+    else:
+        sampler = ServedModel(Server(server, model), store.domain, sampling)
     source = corpus_of(corpus, store.domain)
     prompts = training_prompts(source, store.domain)[:limit]
-    progress = f"sampled:{_plan(loaded.name, store.domain, source, sampling, batch_size, len(prompts))}"
+    progress = f"sampled:{_plan(sampler, store.domain, source, sampling, batch_size, len(prompts))}"
     done = int(store.meta(progress) or 0)
     again = f"; {done} prompts done before" if done else ""
-    click.echo(f"{device}; {len(prompts)} prompts x {samples} samples -> {store.path}{again}", err=True)
+    click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{again}", err=True)
     new = 0
     with click.progressbar(length=len(prompts), label="sampling", file=sys.stderr) as bar:
         bar.update(done)
         for start in range(done, len(prompts), _CHUNK):
             chunk = prompts[start : start + _CHUNK]
-            new += store.add_candidates(_sample(loaded, chunk, sampling, batch_size, start))
+            new += store.add_candidates(_candidates(sampler, chunk, sampling, sampling.seed * 1_000_003 + start))
             # Told after the lines are in: an interruption between the two samples the same lines again, which adds nothing.
             with store.transaction():
                 store.set_meta(progress, str(start + len(chunk)))
@@ -88,45 +104,44 @@ def run(
     return new
 
 
-def _plan(model: str, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
+def _candidates(sampler: Sampler, chunk: Sequence[TrainingPrompt], sampling: Sampling, seed: int) -> Iterator[NewCandidate]:
+    """The chunk's corpus lines, with the prompt as this model sees it, and its samples."""
+    texts = sampler.texts(chunk)
+    decoding = {**sampling.knobs, "max_new_tokens": sampling.max_new_tokens}
+    origin = {"kind": "sampled", "checkpoint": sampler.name, "decoding": decoding, "seed": seed}
+    for prompt, text, lines in zip(chunk, texts, sampler.lines(texts, seed), strict=True):
+        yield from prompt.corpus_lines(text)
+        for line, finished in lines:
+            yield NewCandidate(prompt.attributes, line, origin, text, finished, prompt.group)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model behind an OpenAI-compatible server. Prompts are those of the default renderer, which needs no tokenizer."""
+
+    server: Server
+    domain: Domain
+    sampling: Sampling
+
+    @property
+    def name(self) -> str:
+        return f"{self.server.model} at {self.server.url}"
+
+    def identity(self) -> str:
+        # What a server serves under a name can't be looked into; another model should have another name.
+        return self.name
+
+    def texts(self, prompts: Sequence[TrainingPrompt]) -> list[str]:
+        return [render(prompt.attributes, self.domain) for prompt in prompts]
+
+    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
+        knobs = {"n": self.sampling.samples, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
+        return list(self.server.sample(texts, {**knobs, "max_tokens": self.sampling.max_new_tokens, "seed": seed}))
+
+
+def _plan(sampler: Sampler, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
     """A hash of all that decides which lines are sampled; the batch size does, since a batch draws from one generator."""
     fixed = splits_file(corpus)  # which lines train, and so which prompts are sampled
     corpus_hash = hashlib.sha256(corpus.read_bytes() + (fixed.read_bytes() if fixed.is_file() else b"")).hexdigest()
-    parts = [model, _weights(model), world.content_hash, corpus_hash, str(sampling), str(batch_size), str(prompts)]
+    parts = [sampler.name, sampler.identity(), world.content_hash, corpus_hash, str(sampling), str(batch_size), str(prompts)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _weights(model: str) -> str:
-    """What tells one state of a model from another: an adapter's bytes; of whole models, which are large, the files' stamps."""
-    from npc_align.modeling.load import ADAPTER_CONFIG, model_folder
-
-    if (Path(model) / ADAPTER_CONFIG).is_file():
-        return hashlib.sha256((Path(model) / "adapter_model.safetensors").read_bytes()).hexdigest()
-    files = [(file.name, file.stat()) for file in sorted(model_folder(model).glob("*.safetensors"))]
-    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])
-
-
-def _sample(
-    loaded: LoadedModel, chunk: Sequence[TrainingPrompt], sampling: Sampling, batch_size: int, start: int
-) -> Iterator[NewCandidate]:
-    """The chunk's corpus lines, with the prompt as this model sees it, and its samples."""
-    from npc_align.modeling.generation import Decoding, generate_lines
-    from npc_align.prompt import render
-
-    texts = [render(prompt.attributes, loaded.domain, loaded.renderer, loaded.tokenizer) for prompt in chunk]
-    decoding = Decoding("sampling", sampling.max_new_tokens, sampling.knobs)
-    seed = sampling.seed * 1_000_003 + start
-    repeated = [text for text in texts for _ in range(sampling.samples)]
-    lines = generate_lines(loaded.model, loaded.codec, repeated, decoding, batch_size=batch_size, seed=seed)
-    for prompt, text in zip(chunk, texts, strict=True):
-        yield from prompt.corpus_lines(text)
-    origin = {
-        "kind": "sampled",
-        "checkpoint": loaded.name,
-        "decoding": {**sampling.knobs, "max_new_tokens": sampling.max_new_tokens},
-        "seed": seed,
-    }
-    for index, line in enumerate(lines):
-        place = index // sampling.samples
-        prompt = chunk[place]
-        yield NewCandidate(prompt.attributes, line.text, origin, texts[place], line.finished, prompt.group)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,7 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, store_pat
     assert {key: str(value) for key, value in asked.items()} == {
         "store": str(store_path),
         "model": "runs/sft",
+        "server": "None",
         "corpus": "None",
         "samples": "2",
         "temperature": "1.0",
@@ -335,39 +337,48 @@ def whole_model(tmp_path: Path) -> Path:
     return folder
 
 
-def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: int = 64) -> str:
+@dataclass(frozen=True)
+class Folder:
+    """A sampler that is no more than a model's folder."""
+
+    name: str
+
+    def identity(self) -> str:
+        from preference_data.local_model import weights_identity
+
+        return weights_identity(self.name)
+
+
+def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: int = 64, corpus: Path | None = None) -> str:
     from preference_data.generate import Sampling, _plan
 
-    corpus = default_corpus("weapon_rental")
-    return _plan(str(model), domain, corpus, Sampling(2, 1.0, 1.0, 0, max_new_tokens), batch_size, 10)
+    sampling = Sampling(2, 1.0, 1.0, 0, max_new_tokens)
+    sampler: Any = Folder(str(model))
+    return _plan(sampler, domain, corpus or default_corpus("weapon_rental"), sampling, batch_size, 10)
 
 
 def test_other_splits_are_another_plan(whole_model: Path, tmp_path: Path) -> None:
-    from preference_data.generate import Sampling, _plan
-
-    domain, corpus = load_domain("weapon_rental"), tmp_path / "corpus.jsonl"
+    corpus = tmp_path / "corpus.jsonl"
     corpus.write_bytes(default_corpus("weapon_rental").read_bytes())
-    arguments = (str(whole_model), domain, corpus, Sampling(2, 1.0, 1.0, 0, 64), 8, 10)
-    before = _plan(*arguments)
+    before = plan_of(whole_model, DOMAIN, corpus=corpus)
     corpus.with_suffix(".splits.json").write_text('{"validation": [], "test": []}', encoding="utf-8")
-    assert _plan(*arguments) != before
+    assert plan_of(whole_model, DOMAIN, corpus=corpus) != before
 
 
 def test_whatever_changes_the_lines_changes_the_plan(whole_model: Path, tmp_path: Path) -> None:
-    domain = load_domain("weapon_rental")
-    before = plan_of(whole_model, domain)
-    assert plan_of(whole_model, domain) == before
+    before = plan_of(whole_model, DOMAIN)
+    assert plan_of(whole_model, DOMAIN) == before
     others = {
-        plan_of(whole_model, domain, batch_size=4),
-        plan_of(whole_model, domain, max_new_tokens=32),
-        plan_of(whole_model, load_domain(str(own_domain(tmp_path)))),
+        plan_of(whole_model, DOMAIN, batch_size=4),
+        plan_of(whole_model, DOMAIN, max_new_tokens=32),
+        plan_of(whole_model, load_domain(str(own_domain(tmp_path, banned_words=["술"])))),
     }
     os.utime(whole_model / "model.safetensors", ns=(1, 1))
-    others.add(plan_of(whole_model, domain))
+    others.add(plan_of(whole_model, DOMAIN))
     (whole_model / "adapter_config.json").write_text("{}", encoding="utf-8")
     for weights in (b"one", b"two"):
         (whole_model / "adapter_model.safetensors").write_bytes(weights)
-        others.add(plan_of(whole_model, domain))
+        others.add(plan_of(whole_model, DOMAIN))
     assert len(others - {before}) == 6
 
 

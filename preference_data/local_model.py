@@ -1,0 +1,76 @@
+"""Samples from a model in this process. The only file of this room that needs torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from npc_align.training.launch import quiet_libraries
+from preference_data.prompts import TrainingPrompt
+from preference_data.store import Store
+
+if TYPE_CHECKING:
+    from npc_align.modeling.load import LoadedModel
+    from preference_data.generate import Sampling
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """A loaded model and how it is sampled."""
+
+    loaded: LoadedModel
+    sampling: Sampling
+    batch_size: int
+
+    @classmethod
+    def load(cls, path: str, store: Store, sampling: Sampling, batch_size: int) -> Self:
+        """A run folder, adapter or model folder, for the store's domain.
+
+        Raises:
+            UserError: nothing usable there, or a model trained on another domain.
+        """
+        quiet_libraries()
+        from npc_align.modeling.device import choose_device
+        from npc_align.modeling.load import load_for_generation
+
+        device = choose_device()
+        click.echo(str(device), err=True)
+        return cls(load_for_generation(path, device.dtype, device.name, domain=store.meta("domain")), sampling, batch_size)
+
+    @property
+    def name(self) -> str:
+        return self.loaded.name
+
+    def identity(self) -> str:
+        return weights_identity(self.loaded.name)
+
+    def texts(self, prompts: Sequence[TrainingPrompt]) -> list[str]:
+        from npc_align.prompt import render
+
+        return [render(p.attributes, self.loaded.domain, self.loaded.renderer, self.loaded.tokenizer) for p in prompts]
+
+    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
+        from npc_align.modeling.generation import Decoding, generate_lines
+
+        count = self.sampling.samples
+        decoding = Decoding("sampling", self.sampling.max_new_tokens, self.sampling.knobs)
+        repeated = [text for text in texts for _ in range(count)]
+        lines: list[Any] = list(
+            generate_lines(self.loaded.model, self.loaded.codec, repeated, decoding, batch_size=self.batch_size, seed=seed)
+        )
+        return [[(line.text, line.finished) for line in lines[i : i + count]] for i in range(0, len(lines), count)]
+
+
+def weights_identity(model: str) -> str:
+    """What tells one state of a model from another: an adapter's bytes; of whole models, which are large, the files' stamps."""
+    from npc_align.modeling.load import ADAPTER_CONFIG, model_folder
+
+    if (Path(model) / ADAPTER_CONFIG).is_file():
+        return hashlib.sha256((Path(model) / "adapter_model.safetensors").read_bytes()).hexdigest()
+    files = [(file.name, file.stat()) for file in sorted(model_folder(model).glob("*.safetensors"))]
+    return str([(name, stat.st_size, stat.st_mtime_ns) for name, stat in files])

@@ -1,0 +1,174 @@
+"""npc-pref generate --server: what is asked of an OpenAI-compatible server, what becomes of its answers, and of its failures."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from npc_align.errors import UserError
+from npc_align.prompt import render
+from preference_data import generate, server
+from preference_data.cli import main
+from preference_data.store import create_store, open_store
+
+
+class Fake:
+    """A server that answers every prompt with numbered lines, after as many failures as it is told to give first."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.failures: list[int] = []
+        self.answer: Any = None
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+
+    def respond(self, request: dict[str, Any]) -> tuple[int, Any]:
+        with self.lock:
+            self.requests.append(request)
+            if self.failures:
+                return self.failures.pop(0), {"error": "the model is loading"}
+        if self.answer is not None:
+            return 200, self.answer
+        number = sum(map(ord, request["prompt"])) % 1000
+        lines = [f" {number}번째 손님이 왔습니다, {i}. " for i in range(request["n"])]
+        reasons = ["stop", "length"]
+        choices = [{"index": i, "text": line, "finish_reason": reasons[i % 2]} for i, line in enumerate(lines)]
+        return 200, {"choices": choices[::-1]}
+
+
+@pytest.fixture
+def fake() -> Fake:
+    return Fake()
+
+
+@contextmanager
+def serving(fake: Fake) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with fake.lock:
+                fake.at_once += 1
+                fake.most_at_once = max(fake.most_at_once, fake.at_once)
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, answer = fake.respond({"path": self.path, **body})
+            # Counted out before the answer leaves: the next request may come the moment it has.
+            with fake.lock:
+                fake.at_once -= 1
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{httpd.server_port}/v1"
+    finally:
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+
+
+@pytest.fixture
+def url(fake: Fake) -> Iterator[str]:
+    with serving(fake) as address:
+        yield address
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    create_store(tmp_path / "prefs.db", "weapon_rental").close()
+    return tmp_path / "prefs.db"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(generate, "_CHUNK", 4)
+
+
+def sampled(store_path: Path, url: str, *options: Any) -> Result:
+    command = ["generate", "--store", store_path, "--server", url, "--model", "greeter", "--limit", 10, *options]
+    return CliRunner().invoke(main, [str(part) for part in command])
+
+
+def test_every_training_prompt_is_asked_and_every_line_kept(store_path: Path, url: str, fake: Fake) -> None:
+    result = sampled(store_path, url, "--temperature", 0.8)
+    assert result.exit_code == 0, result.output
+    store = open_store(store_path)
+    found = list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))
+    store.close()
+    assert len(fake.requests) == 10
+    asked = {request["prompt"] for request in fake.requests}
+    assert asked == {c.text for c in found} == {render(c.attributes, store.domain) for c in found}
+    request = fake.requests[0]
+    assert request["path"] == "/v1/completions"
+    assert (request["model"], request["n"], request["temperature"], request["max_tokens"]) == ("greeter", 2, 0.8, 64)
+    assert len(found) == 20
+    for candidate in found:
+        number = sum(map(ord, candidate.text or "")) % 1000
+        sample = int(candidate.line[-2])
+        assert candidate.line == f"{number}번째 손님이 왔습니다, {sample}."
+        assert candidate.finished == (sample == 0)
+        assert candidate.origin["checkpoint"] == f"greeter at {url}"
+    assert fake.most_at_once <= 8
+
+
+def test_a_server_that_stumbles_is_asked_again(store_path: Path, url: str, fake: Fake) -> None:
+    fake.failures = [503, 429, 500]
+    assert sampled(store_path, url).exit_code == 0
+    assert len(fake.requests) == 13
+
+
+def test_what_was_sampled_before_a_failure_is_kept_and_not_asked_again(store_path: Path, url: str, fake: Fake) -> None:
+    assert sampled(store_path, url).exit_code == 0
+    before = len(fake.requests)
+    assert sampled(store_path, url).exit_code == 0
+    assert len(fake.requests) == before
+    fake.failures = [503] * 1000
+    result = sampled(store_path, url, "--seed", 1)
+    assert result.exit_code == 1
+    assert "no answer in 5 attempts (503" in result.output
+    assert "run it again" in result.output
+
+
+def test_a_refusal_is_told_at_once(store_path: Path, url: str, fake: Fake) -> None:
+    fake.failures = [404] * 1000
+    result = sampled(store_path, url)
+    assert result.exit_code == 1
+    assert "404" in result.output
+    assert "the model is loading" in result.output
+    assert len(fake.requests) <= 8
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"choices": [{"message": "hi"}]}, "not an answer of /completions"),
+        ({"choices": []}, "0 lines instead of 2"),
+        ([], "not an answer"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(store_path: Path, url: str, fake: Fake, answer: Any, told: str) -> None:
+    fake.answer = answer
+    result = sampled(store_path, url)
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+def test_nobody_there_is_told(store_path: Path) -> None:
+    asking = server.Server("http://127.0.0.1:9/v1", "greeter", attempts=2)
+    with pytest.raises(UserError, match="no answer in 2 attempts"):
+        list(asking.sample(["x"], {"n": 1}))
