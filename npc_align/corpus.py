@@ -142,9 +142,9 @@ def _encoding_advice(path: Path, number: int, raw_lines: Sequence[bytes]) -> str
     bad = raw_lines[number - 1]
     if raw_lines[0].startswith((b"\xff\xfe", b"\xfe\xff")):
         return f"{path}:{number}: UTF-16, not UTF-8; re-encode it: iconv -f utf-16 -t utf-8 {path} > fixed.jsonl"
-    if not _decodes(bad, "cp949"):
+    if not decodes(bad, "cp949"):
         return f"{path}:{number}: neither UTF-8 nor CP949 (a damaged line?); mend the line or save the file as UTF-8"
-    if any(not raw.isascii() and _decodes(raw, "utf-8") for raw in raw_lines):
+    if any(not raw.isascii() and decodes(raw, "utf-8") for raw in raw_lines):
         # iconv over the whole file would garble the lines that are right already.
         return (
             f"{path}:{number}: this line is not UTF-8 (it looks like CP949) though others are: the file mixes encodings; "
@@ -153,7 +153,7 @@ def _encoding_advice(path: Path, number: int, raw_lines: Sequence[bytes]) -> str
     return f"{path}:{number}: not UTF-8; it looks like CP949: iconv -f cp949 -t utf-8 {path} > fixed.jsonl"
 
 
-def _decodes(raw: bytes, encoding: str) -> bool:
+def decodes(raw: bytes, encoding: str) -> bool:
     try:
         raw.decode(encoding)
     except UnicodeDecodeError:

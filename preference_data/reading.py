@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from npc_align.corpus import parse_object
+from npc_align.corpus import decodes, parse_object
 from npc_align.domain import Domain, nfc
 from npc_align.errors import UserError
 
@@ -113,7 +113,7 @@ def _encoding(path: Path) -> str:
         return "utf-8-sig"
     if _undecodable_line(path, "utf-8") is None:
         return "utf-8"
-    if not header.isascii() and _decodes(header, "utf-8"):
+    if not header.isascii() and decodes(header, "utf-8"):
         # A file whose header is Korean in UTF-8 is no CP949 file, even where the bytes happen to mean something there.
         _require(path, "utf-8")
     _require(path, "cp949", "neither UTF-8 nor CP949")
@@ -130,15 +130,7 @@ def _require(
 
 def _undecodable_line(path: Path, encoding: str) -> int | None:
     with path.open("rb") as file:
-        return next((number for number, raw in enumerate(file, start=1) if not _decodes(raw, encoding)), None)
-
-
-def _decodes(raw: bytes, encoding: str) -> bool:
-    try:
-        raw.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+        return next((number for number, raw in enumerate(file, start=1) if not decodes(raw, encoding)), None)
 
 
 def _cells(path: Path, encoding: str) -> Iterator[tuple[int, list[str] | Bad]]:
