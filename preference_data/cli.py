@@ -71,6 +71,8 @@ def generate(store_path: Path, **options: Any) -> None:
     \b
     Example: npc-pref generate --model runs/sft --samples 4
     Example: npc-pref generate --server http://localhost:8000/v1 --model npc-greeter
+
+    On several GPUs the processes share the prompts: accelerate launch --multi_gpu $(which npc-pref) generate
     """
     from preference_data.generate import run
 

@@ -6,6 +6,7 @@ A sample's seed follows from the run's seed and the chunk's first prompt, so a r
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -87,21 +88,27 @@ def run(
         sampler = ServedModel(Server(server, model), store.domain, sampling)
     source = corpus_of(corpus, store.domain)
     prompts = training_prompts(source, store.domain)[:limit]
-    progress = f"sampled:{_plan(sampler, store.domain, source, sampling, batch_size, len(prompts))}"
-    done = int(store.meta(progress) or 0)
-    again = f"; {done} prompts done before" if done else ""
-    click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{again}", err=True)
+    plan = _plan(sampler, store.domain, source, sampling, batch_size, len(prompts))
+    # Under accelerate launch every process takes its share of the chunks; they write to the one store.
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    starts = range(rank * _CHUNK, len(prompts), world * _CHUNK)
+    ahead = [start for start in starts if store.meta(_chunk_key(plan, start)) is None]
+    share, again = f" (process {rank + 1} of {world})" if world > 1 else "", len(starts) - len(ahead)
+    before = f"; {again} of {len(starts)} chunks done before" if again else ""
+    click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{share}{before}", err=True)
     new = 0
-    with click.progressbar(length=len(prompts), label="sampling", file=sys.stderr) as bar:
-        bar.update(done)
-        for start in range(done, len(prompts), _CHUNK):
+    with click.progressbar(ahead, label="sampling", file=sys.stderr, hidden=rank > 0) as bar:
+        for start in bar:
             chunk = prompts[start : start + _CHUNK]
             new += store.add_candidates(_candidates(sampler, chunk, sampling, sampling.seed * 1_000_003 + start))
             # Told after the lines are in: an interruption between the two samples the same lines again, which adds nothing.
             with store.transaction():
-                store.set_meta(progress, str(start + len(chunk)))
-            bar.update(len(chunk))
+                store.set_meta(_chunk_key(plan, start), "done")
     return new
+
+
+def _chunk_key(plan: str, start: int) -> str:
+    return f"sampled:{plan}:{start}"
 
 
 def _candidates(sampler: Sampler, chunk: Sequence[TrainingPrompt], sampling: Sampling, seed: int) -> Iterator[NewCandidate]:

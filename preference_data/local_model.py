@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +39,11 @@ class LocalModel:
         from npc_align.modeling.device import choose_device
         from npc_align.modeling.load import load_for_generation
 
-        device = choose_device()
+        # Under accelerate launch each process has its own GPU, or its share of the cores.
+        device = choose_device(processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device.name == "cuda" else device.name
         click.echo(str(device), err=True)
-        return cls(load_for_generation(path, device.dtype, device.name, domain=store.meta("domain")), sampling, batch_size)
+        return cls(load_for_generation(path, device.dtype, place, domain=store.meta("domain")), sampling, batch_size)
 
     @property
     def name(self) -> str:

@@ -144,6 +144,26 @@ def test_what_was_sampled_before_a_failure_is_kept_and_not_asked_again(store_pat
     assert "run it again" in result.output
 
 
+def test_processes_share_the_prompts(
+    store_path: Path, url: str, fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As accelerate launch starts them; together they add what one process alone adds."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, prompts in ((0, 6), (1, 4)):
+        monkeypatch.setenv("RANK", str(rank))
+        fake.requests.clear()
+        assert sampled(store_path, url).exit_code == 0
+        assert len({request["prompt"] for request in fake.requests}) == prompts
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.delenv("RANK")
+    fake.requests.clear()
+    assert sampled(store_path, url).exit_code == 0
+    assert fake.requests == []
+    store = open_store(store_path)
+    assert len(list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))) == 20
+    store.close()
+
+
 def test_a_refusal_is_told_at_once(store_path: Path, url: str, fake: Fake) -> None:
     fake.failures = [404] * 1000
     result = sampled(store_path, url)
