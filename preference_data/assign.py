@@ -46,7 +46,7 @@ def assign(
     """
     _require_names(annotators, overlap)
     with store.transaction():
-        tasks = all_tasks(store, "mode = ?", (mode,))
+        tasks = all_tasks(store, "mode = ? AND NOT retired", (mode,))
         if not tasks:
             raise UserError(_no_tasks(store, mode))
         board = _read_board(store, tasks, annotators)

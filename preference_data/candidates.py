@@ -23,6 +23,7 @@ def check_store(store: Store, advance: Callable[[int], None] = lambda count: Non
         store: the project's store.
         advance: told how many more are done, to move a bar.
     """
+    store.check_prompts()
     rules, done = store.rules, 0
     while batch := store.next_unchecked(rules, _BATCH):
         store.add_verdicts(rules, [(c.id, _violations(c.line, c.attributes, store.domain, c.finished)) for c in batch])

@@ -180,6 +180,10 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
 @main.command()
 @store_option
 @click.option("--corpus", type=_PATH, help="Whose validation and test prompts give no pairs; default: the domain's own.")
+@click.option(
+    "--mode", type=click.Choice(["pair", "line"]), default="pair", show_default=True, help="line: lines to judge one by one."
+)
+@click.option("--limit", type=click.IntRange(1), help="With --mode line: at most N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
     "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
@@ -192,6 +196,8 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
 def pair(
     store_path: Path,
     corpus: Path | None,
+    mode: str,
+    limit: int | None,
     per_prompt: int,
     corrupted_share: float,
     kind_cap: float,
@@ -207,9 +213,15 @@ def pair(
     \b
     Example: npc-pref pair
     Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
+    Example: npc-pref pair --mode line --limit 200
     """
-    from preference_data.pairing import pair_store
+    from preference_data.pairing import line_tasks, pair_store
     from preference_data.pairs import Limits
+
+    if mode == "line":
+        with opened(store_path) as store:
+            click.echo(f"{store_path}: {line_tasks(store, limit, corpus)} new lines to judge; run: npc-pref label --mode line")
+        return
 
     limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
     held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]

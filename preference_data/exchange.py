@@ -132,7 +132,7 @@ _EDITED = "SELECT json_extract(payload, '$.edited') FROM main.event WHERE annota
 _PACK = (
     # A task that was judged and given to somebody else since comes along for the history's sake; nobody is asked again.
     "CREATE TEMP TABLE wanted AS SELECT * FROM main.task "
-    f"WHERE {_ASSIGNED} OR id IN (SELECT task_id FROM main.event WHERE annotator = :annotator)",
+    f"WHERE (NOT retired AND ({_ASSIGNED})) OR id IN (SELECT task_id FROM main.event WHERE annotator = :annotator)",
     "CREATE TEMP TABLE wanted_candidate AS SELECT * FROM main.candidate WHERE id IN "
     f"(SELECT first_id FROM wanted UNION SELECT second_id FROM wanted UNION {_EDITED})",
     "INSERT INTO other.prompt SELECT * FROM main.prompt "
@@ -247,8 +247,8 @@ _MERGE = (
     "UPDATE main.candidate SET (finished, origin, added_at) = (o.finished, o.origin, o.added_at) FROM other.candidate o "
     "WHERE o.id = candidate.id "
     "AND (o.added_at, o.origin, o.finished) < (candidate.added_at, candidate.origin, candidate.finished)",
-    "INSERT INTO main.task SELECT * FROM other.task WHERE true ON CONFLICT (id) DO UPDATE SET place = excluded.place, detail = excluded.detail "
-    "WHERE (excluded.place, excluded.detail) < (place, detail)",
+    # Which pairs are current, and why, is for the store to say that pairing was run on: a pack may be older.
+    "INSERT INTO main.task SELECT * FROM other.task WHERE true ON CONFLICT (id) DO NOTHING",
     "INSERT INTO main.event SELECT * FROM other.event WHERE id IN (SELECT id FROM arrived)",
 )
 

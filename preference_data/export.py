@@ -14,6 +14,7 @@ from npc_align.corpus import write_jsonl
 from npc_align.errors import UserError
 from npc_align.prompt import render
 from preference_data.formats import write
+from preference_data.judgements import current
 from preference_data.outcomes import Outcome, final_outcomes
 from preference_data.store import Candidate, Store
 from preference_data.tasks import Task, all_tasks
@@ -31,6 +32,7 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
         UserError: no pair that can be exported.
     """
     left_out: Counter[str] = Counter()
+    store.check_prompts()
     rows = list(_rows(store, judged_only, left_out))
     if not rows:
         why = ", ".join(f"{reason} {count}" for reason, count in left_out.most_common()) or "the store has no pairs"
@@ -46,14 +48,20 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
 
 def _rows(store: Store, judged_only: bool, left_out: Counter[str]) -> Iterator[Row]:
     outcomes, pairing = final_outcomes(store), store.meta("pairing")
-    for task in all_tasks(store, "mode = 'pair'"):
+    held_out = set(json.loads(store.meta("pairing_hold_out") or "[]"))
+    skipped = {task_id for task_id, _, round in current(store) if round == 1 and task_id not in outcomes}
+    for task in all_tasks(store):
         outcome = outcomes.get(task.id)
         if outcome is not None:
             sides = _judged(task, outcome)
             objection = outcome.choice
+        elif task.id in skipped:
+            sides, objection = [], "skip"
+        elif task.mode == "line":
+            continue
         else:
-            current = task.detail.get("pairing") == pairing is not None
-            sides = [_machine_made(task)] if current and not judged_only else []
+            chosen_now = task.detail.get("pairing") == pairing is not None
+            sides = [_machine_made(task)] if chosen_now and not judged_only else []
             objection = "not judged"
         if not sides:
             left_out[objection] += 1
@@ -61,6 +69,8 @@ def _rows(store: Store, judged_only: bool, left_out: Counter[str]) -> Iterator[R
             row = _row(store, store.candidate(chosen, store.rules), store.candidate(rejected, store.rules), outcome)
             if row["chosen"].split() == row["rejected"].split():
                 left_out["both sides say the same"] += 1
+            elif held_out & set(row["reasons"]):
+                left_out["breaks a rule held out"] += 1
             else:
                 yield row
 
@@ -73,6 +83,8 @@ def _machine_made(task: Task) -> tuple[str, str]:
 
 def _judged(task: Task, outcome: Outcome) -> list[tuple[str, str]]:
     """(chosen, rejected) by people's word: the line chosen over the other, or a line that they wrote over those that they turned down."""
+    if task.mode == "line":
+        return [(outcome.edited, task.first_id)] if outcome.choice == "fix" and outcome.edited else []
     first, second = task.first_id, str(task.second_id)
     turned_down = {"first": [second], "second": [first], "both_bad": [first, second]}.get(outcome.choice, [])
     better = outcome.edited or {"first": first, "second": second}.get(outcome.choice)

@@ -119,6 +119,8 @@ def _candidates(sampler: Sampler, chunk: Sequence[TrainingPrompt], sampling: Sam
     for prompt, text, lines in zip(chunk, texts, sampler.lines(texts, seed), strict=True):
         yield from prompt.corpus_lines(text)
         for line, finished in lines:
+            if not line:
+                continue  # a model that says nothing has given no line to judge
             yield NewCandidate(prompt.attributes, line, origin, text, finished, prompt.group)
 
 

@@ -49,6 +49,7 @@ CREATE TABLE task (
     second_id TEXT REFERENCES candidate (id),
     place INTEGER NOT NULL,         -- order in which tasks are shown
     detail TEXT NOT NULL,           -- JSON object: who made it and why
+    retired INTEGER NOT NULL DEFAULT 0 CHECK (retired IN (0, 1)),   -- no longer put before people; never deleted, someone may have it open
     CHECK ((mode = 'pair') = (second_id IS NOT NULL)),
     CHECK (second_id IS NULL OR second_id <> first_id)
 ) STRICT;;

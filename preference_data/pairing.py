@@ -14,7 +14,7 @@ from preference_data.outcomes import final_outcomes
 from preference_data.pairs import Limits, Line, Pair, PromptLines, build_pairs
 from preference_data.prompts import held_out_prompts
 from preference_data.store import Candidate, Store, content_id, to_json
-from preference_data.tasks import add_tasks, all_tasks
+from preference_data.tasks import add_tasks, all_tasks, replace_pairs
 
 # Lines that may stand on the good side without a person's word: somebody wrote them for these attributes.
 _WRITTEN = ("corpus", "edited")
@@ -40,28 +40,42 @@ def pair_store(
     if unknown:
         raise UserError(f"--hold-out {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
     rules = store.rules
-    unchecked = store.unchecked(rules)
-    if unchecked:
-        raise UserError(
-            f"{unchecked} candidates have not been checked by today's rules ({rules}); run: npc-pref check --store {store.path}"
-        )
+    _require_checked(store)
+    store.check_prompts()
     pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain)), limits, seed)
-    pairing = content_id(rules, repr(limits), str(seed), *sorted(hold_out))
-    with store.transaction() as db:
-        db.execute(
-            "DELETE FROM task WHERE mode = 'pair' AND json_extract(detail, '$.pairing') IS NOT NULL "
-            "AND id NOT IN (SELECT task_id FROM event) AND id NOT IN (SELECT task_id FROM assignment)"
-        )
-    add_tasks(store, ((p.prompt_id, p.chosen.id, p.rejected.id, _detail(p, pairing)) for p in pairs))
-    with store.transaction():
-        store.set_meta("pairing", pairing)
-        store.set_meta("pairing_hold_out", to_json(sorted(hold_out)))
-    stayed = len([t for t in all_tasks(store, "mode = 'pair'") if t.detail.get("pairing") not in (None, pairing)])
+    made = [(p.prompt_id, p.chosen.id, p.rejected.id, _detail(p)) for p in pairs]
+    pairing = replace_pairs(store, made, {"pairing_hold_out": to_json(sorted(hold_out))})
+    stayed = len([t for t in all_tasks(store, "mode = 'pair' AND NOT retired") if t.detail.get("pairing") not in (None, pairing)])
     return {**report, "held_out_kinds": sorted(hold_out), "judged_tasks_of_earlier_pairings": stayed}
 
 
-def _detail(pair: Pair, pairing: str) -> dict[str, Any]:
-    return {"made_by": "npc-pref pair", "pairing": pairing, "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
+def line_tasks(store: Store, limit: int | None = None, corpus: Path | None = None) -> int:
+    """Adds tasks to judge sampled and imported lines one by one, and returns how many are new.
+
+    Lines that the rules find nothing wrong with come first: what a person finds in them, only a person finds.
+
+    Raises:
+        UserError: candidates that haven't been checked by today's rules.
+    """
+    _require_checked(store)
+    store.check_prompts()
+    kept_back = {content_id(combination) for combination in held_out_prompts(corpus, store.domain)}
+    wanted = "json_extract(c.origin, '$.kind') IN ('sampled', 'imported')"
+    lines = [c for c in store.candidates(store.rules, wanted) if c.prompt_id not in kept_back and c.line.strip()]
+    lines.sort(key=lambda c: (bool(c.violations), content_id("order", c.id)))
+    return add_tasks(store, ((c.prompt_id, c.id, None, {"made_by": "npc-pref pair --mode line"}) for c in lines[:limit]))
+
+
+def _require_checked(store: Store) -> None:
+    unchecked = store.unchecked(store.rules)
+    if unchecked:
+        raise UserError(
+            f"{unchecked} candidates have not been checked by today's rules ({store.rules}); run: npc-pref check --store {store.path}"
+        )
+
+
+def _detail(pair: Pair) -> dict[str, Any]:
+    return {"made_by": "npc-pref pair", "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
 
 
 def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str]) -> Iterator[PromptLines]:
@@ -75,9 +89,11 @@ def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: froz
         personality = ""
         for candidate in own:
             personality = str(store.domain.role(candidate.attributes, "personality"))
-            kinds = tuple(sorted({v["kind"] for v in candidate.violations or ()} - held_out))
+            found = {v["kind"] for v in candidate.violations or ()}
+            kinds = tuple(sorted(found - held_out))
             side = _side(candidate, kinds, good, bad)
-            if side is not None:
+            # A line that also breaks a rule held out would teach what evaluation is to judge by.
+            if side is not None and not (side is False and found & held_out):
                 corrupted = candidate.origin["kind"] == "corrupted"
                 lines[side].append(Line(candidate.id, candidate.line, kinds, corrupted))
         yield PromptLines(prompt_id, personality, tuple(lines[True]), tuple(lines[False]))

@@ -18,7 +18,7 @@ from npc_align.errors import UserError
 from npc_align.likeness import jaccard, trigrams
 
 _MERE = {"truncated", "length"}  # stopping too late or too early teaches little about speaking in character
-# No value of a balanced attribute gets more than this many times the pairs of another.
+# No personality gets more than this many times the median one's pairs.
 PERSONALITY_RATIO = 1.5
 
 
@@ -139,7 +139,7 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
     seen = set()
     for line in prompt.bad:
         text = line.text.strip()
-        chosen = _nearest(prompt.good, text)
+        chosen = _nearest(prompt.good, text, limits)
         objection = limits.objection(chosen.text, text) if chosen else "no good line"
         if not text or text in seen:
             objection = "said before, or empty"
@@ -150,9 +150,13 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
             yield Pair(prompt.id, prompt.personality, chosen, line)
 
 
-def _nearest(good: Sequence[Line], text: str) -> Line | None:
-    """The good line closest in length, so that length is not what tells the sides apart."""
-    return min(good, key=lambda line: (abs(len(line.text) - len(text)), line.id), default=None)
+def _nearest(good: Sequence[Line], text: str, limits: Limits) -> Line | None:
+    """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does."""
+
+    def distance(line: Line) -> tuple[bool, int, str]:
+        return limits.objection(line.text, text) is not None, abs(len(line.text) - len(text)), line.id
+
+    return min(good, key=distance, default=None)
 
 
 def _selected(prompts: Sequence[Sequence[Pair]], limits: Limits) -> list[Pair]:
@@ -166,10 +170,11 @@ def _selected(prompts: Sequence[Sequence[Pair]], limits: Limits) -> list[Pair]:
 
     def fits(pair: Pair) -> bool:
         total = len(kept) + 1
-        of_kind = max(kinds[kind] for kind in pair.reasons) + 1 <= math.ceil(limits.kind_cap * total)
+        of_kind = max(kinds[kind] for kind in pair.reasons) + 1 <= math.ceil(kind_cap * total)
         return of_kind and corrupted + pair.corrupted <= math.ceil(limits.corrupted_share * total)
 
     remaining = [list(own) for own in prompts]
+    kind_cap = max(limits.kind_cap, 1 / max(1, len({kind for own in prompts for pair in own for kind in pair.reasons})))
     for _ in range(limits.per_prompt):
         waiting = [own for own in remaining if own]
         while waiting:
@@ -214,11 +219,12 @@ def _excess(pairs: Sequence[Pair], limits: Limits) -> tuple[str, list[Pair], int
     """What there is too much of, the pairs that make it so, and how many of them have to go; an empty list when all limits hold."""
     kinds, people = _counts(pairs)
     kind, count = max(kinds.items(), key=lambda item: item[1])
-    surplus = _surplus(count, len(pairs), limits.kind_cap)
+    # Of two kinds one has half at least, whatever the cap.
+    surplus = _surplus(count, len(pairs), max(limits.kind_cap, 1 / len(kinds)))
     if surplus and count > 1:  # one pair of a kind is never too many: a handful could keep to no share
         return f"too many {kind}", [pair for pair in pairs if kind in pair.reasons], min(surplus, count - 1)
     person, count = max(people.items(), key=lambda item: item[1])
-    allowed = max(1, int(PERSONALITY_RATIO * min(people.values())))
+    allowed = max(1, math.ceil(PERSONALITY_RATIO * statistics.median(people.values())))
     if count > allowed:
         return f"too many {person}", [pair for pair in pairs if pair.personality == person], count - allowed
     corrupted = [pair for pair in pairs if pair.corrupted]

@@ -43,12 +43,10 @@ def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
 def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:
     """Attribute combinations that evaluation keeps to itself: those of the corpus' validation and test splits, and the test prompts.
 
-    A studio's own domain without a corpus holds out nothing.
+    Raises:
+        UserError: the domain brings no corpus, and none was named.
     """
-    try:
-        source = corpus_of(corpus, domain)
-    except UserError:
-        return frozenset()
+    source = corpus_of(corpus, domain)
     splits = load_splits(source, domain)
     held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
     prompts = source.with_name("test_prompts.jsonl")

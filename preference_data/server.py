@@ -5,13 +5,14 @@ Only the completions endpoint is used: the prompt goes out as the renderer wrote
 
 from __future__ import annotations
 
+import http.client
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 from npc_align.errors import UserError
@@ -38,6 +39,10 @@ class Server:
     pause: float = 1.0
     timeout: float = 300.0
 
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise UserError(f"--server {self.url!r}: must start with http:// or https://, such as http://localhost:8000/v1")
+
     def sample(self, prompts: Sequence[str], request: dict[str, Any]) -> Iterator[list[tuple[str, bool]]]:
         """For each prompt, in order, its lines and whether each ended by itself rather than by the length limit.
 
@@ -48,10 +53,18 @@ class Server:
         Raises:
             UserError: no answer after all attempts, or one that is none.
         """
-        with ThreadPoolExecutor(self.in_flight) as pool:
-            yield from pool.map(lambda prompt: self._ask({**request, "model": self.model, "prompt": prompt}), prompts)
+        pool = ThreadPoolExecutor(self.in_flight)
+        stopped = Event()
+        try:
+            asked = [pool.submit(self._ask, {**request, "model": self.model, "prompt": prompt}, stopped) for prompt in prompts]
+            for answer in asked:
+                yield answer.result()
+        finally:
+            # On an error or Ctrl-C nothing new is asked; what is under way ends with its answer or its timeout.
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, request: dict[str, Any]) -> list[tuple[str, bool]]:
+    def _ask(self, request: dict[str, Any], stopped: Event) -> list[tuple[str, bool]]:
         for attempt in range(1, self.attempts + 1):
             try:
                 return _lines(self._post(request), request["n"], self.url)
@@ -59,10 +72,14 @@ class Server:
                 told = f"{error.code} {error.reason}: {error.read()[:300].decode('utf-8', 'replace')}"
                 if error.code not in _RETRIED:
                     raise UserError(f"--server {self.url}: {told}") from error
-            except (OSError, TimeoutError) as error:
-                told = str(error)
-            if attempt < self.attempts:
-                time.sleep(self.pause * 2 ** (attempt - 1))
+            except (OSError, http.client.HTTPException) as error:
+                told = str(error) or type(error).__name__
+            except ValueError as error:
+                raise UserError(
+                    f"--server {self.url}: its answer is no JSON ({error}); is it an OpenAI-compatible server?"
+                ) from error
+            if stopped.wait(self.pause * 2 ** (attempt - 1) if attempt < self.attempts else 0):
+                break
         raise UserError(
             f"--server {self.url}: no answer in {self.attempts} attempts ({told}); what was sampled is kept, run it again"
         )
@@ -78,7 +95,8 @@ class Server:
 def _lines(answer: Any, count: int, url: str) -> list[tuple[str, bool]]:
     try:
         choices = sorted(answer["choices"], key=lambda choice: choice.get("index", 0))
-        lines = [(str(choice["text"]).strip(), choice.get("finish_reason") == "stop") for choice in choices]
+        # Half a character comes over JSON as a lone surrogate, which no file can hold.
+        lines = [(_text(choice["text"]), choice.get("finish_reason") == "stop") for choice in choices]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--server {url}: not an answer of /completions: {str(answer)[:200]}") from error
     if len(lines) != count:
@@ -86,3 +104,9 @@ def _lines(answer: Any, count: int, url: str) -> list[tuple[str, bool]]:
             f"--server {url}: {len(lines)} lines instead of {count}; it may not know `n`, try --samples 1 with several --seed"
         )
     return lines
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"a line must be text, not {given!r}")
+    return given.encode("utf-8", "replace").decode("utf-8").strip()

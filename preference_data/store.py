@@ -89,12 +89,26 @@ class Store:
     def set_meta(self, key: str, value: str) -> None:
         self.db.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))
 
+    def check_prompts(self) -> None:
+        """
+        Raises:
+            UserError: the domain file has changed so that a prompt of the store no longer fits it.
+        """
+        for (attributes,) in self.db.execute("SELECT attributes FROM prompt"):
+            problems = self.domain.problems(json.loads(attributes))
+            if problems:
+                raise UserError(
+                    f"{self.path}: a prompt in it no longer fits the domain {self.domain.name!r}: {problems[0]}; take the change of "
+                    "the domain file back, or make a new store (npc-pref doctor says more)"
+                )
+
     # --- Candidates
 
     def add_candidates(self, candidates: Iterable[NewCandidate]) -> int:
         """Adds what isn't there yet, a batch to a transaction, and returns how many were new.
 
-        A line that is there already keeps its origin, and takes the prompt's text and the split group if it had none.
+        A line that is there already keeps its origin, unless it turns out to be the corpus', and takes the prompt's text and the split
+        group if it had none.
         """
         new, batch = 0, []
         for candidate in candidates:
@@ -114,7 +128,9 @@ class Store:
                     (prompt_id, self.domain.combination(c.attributes), c.split_group),
                 )
                 db.execute(
-                    "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = coalesce(text, excluded.text)",
+                    "INSERT INTO candidate VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = coalesce(text, excluded.text), "
+                    # A sample that repeats a corpus line is that line: somebody wrote it.
+                    "origin = CASE json_extract(excluded.origin, '$.kind') WHEN 'corpus' THEN excluded.origin ELSE origin END",
                     (content_id(prompt_id, c.line), prompt_id, c.line, c.text, int(c.finished), to_json(c.origin), now()),
                 )
             return int(db.execute("SELECT count(*) FROM candidate").fetchone()[0]) - before

@@ -14,6 +14,8 @@ from typing import Any
 from preference_data.judgements import current
 from preference_data.store import Store, content_id, to_json
 
+# Whether tasks of a mode were assigned to anybody.
+ANY_ASSIGNED = "SELECT 1 FROM assignment a JOIN task t ON t.id = a.task_id WHERE t.mode = ? LIMIT 1"
 REPEATED = 0.05  # share of tasks that come back, blind, to see whether a person agrees with themself
 _DISTANCE = 30  # tasks between the two times, so that nobody remembers
 
@@ -43,17 +45,43 @@ def add_tasks(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[
 
     A pair is the same whichever line comes first.
     """
+    with store.transaction():
+        return _insert(store, tasks)
+
+
+def replace_pairs(store: Store, pairs: Sequence[tuple[str, str, str, Mapping[str, Any]]], meta: Mapping[str, str]) -> str:
+    """Puts these machine-made pairs in the place of earlier ones, and returns the pairing's id, which is theirs together.
+
+    Earlier ones that nobody has judged or been assigned retire; those that are chosen again count as of this pairing. All in one
+    transaction, with what is to be noted in the store's meta.
+    """
+    pairing = content_id(*sorted(task_id("pair", first, second) for _, first, second, _ in pairs))
     with store.transaction() as db:
-        before = store.count("task")
-        place = db.execute("SELECT coalesce(max(place), 0) FROM task").fetchone()[0]
-        for offset, (prompt_id, first, second, detail) in enumerate(tasks, start=1):
-            mode = "line" if second is None else "pair"
-            task_id = content_id(mode, *sorted(filter(None, (first, second))))
-            db.execute(
-                "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (task_id, mode, prompt_id, first, second, place + offset, to_json(detail)),
-            )
-        return store.count("task") - before
+        db.execute(
+            "UPDATE task SET retired = 1 WHERE mode = 'pair' AND json_extract(detail, '$.pairing') IS NOT NULL "
+            "AND id NOT IN (SELECT task_id FROM event) AND id NOT IN (SELECT task_id FROM assignment)"
+        )
+        _insert(store, ((prompt, first, second, {**detail, "pairing": pairing}) for prompt, first, second, detail in pairs))
+        for key, value in {**meta, "pairing": pairing}.items():
+            store.set_meta(key, value)
+    return pairing
+
+
+def _insert(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[str, Any]]]) -> int:
+    before = store.count("task")
+    place = store.db.execute("SELECT coalesce(max(place), 0) FROM task").fetchone()[0]
+    for offset, (prompt_id, first, second, detail) in enumerate(tasks, start=1):
+        mode = "line" if second is None else "pair"
+        store.db.execute(
+            "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET detail = excluded.detail, retired = 0",
+            (task_id(mode, first, second), mode, prompt_id, first, second, place + offset, to_json(detail)),
+        )
+    return store.count("task") - before
+
+
+def task_id(mode: str, first: str, second: str | None) -> str:
+    """The same for two lines whichever comes first."""
+    return content_id(mode, *sorted(filter(None, (first, second))))
 
 
 def all_tasks(store: Store, where: str = "1", parameters: tuple[Any, ...] = ()) -> list[Task]:
@@ -69,10 +97,10 @@ def queue(store: Store, annotator: str, mode: str) -> list[Shown]:
 
     Where tasks were assigned to anybody, an annotator sees their own; else everybody sees everything, with a share coming back.
     """
-    tasks = {task.id: task for task in all_tasks(store, "mode = ?", (mode,))}
+    tasks = {task.id: task for task in all_tasks(store, "mode = ? AND NOT retired", (mode,))}
     assigned = store.db.execute("SELECT task_id, round FROM assignment WHERE annotator = ? ORDER BY place, task_id", (annotator,))
     own = [Shown(tasks[task_id], round) for task_id, round in assigned if task_id in tasks]
-    if own or store.count("assignment"):
+    if own or store.db.execute(ANY_ASSIGNED, (mode,)).fetchone():
         return own
     return with_repeats(list(tasks.values()), annotator)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from preference_data.store import Store
-from preference_data.tasks import Shown, Task, all_tasks, with_repeats
+from preference_data.tasks import ANY_ASSIGNED, Shown, Task, all_tasks, with_repeats
 
 _JUDGED = """
 SELECT DISTINCT task_id, round FROM event WHERE annotator = ? AND kind = 'judge'
@@ -16,11 +16,13 @@ AND id NOT IN (SELECT json_extract(payload, '$.undoes') FROM event WHERE kind = 
 
 def own_queue(store: Store, annotator: str, mode: str) -> list[Shown]:
     """`tasks.queue`, with empty details."""
-    rows = store.db.execute("SELECT id, prompt_id, first_id, second_id FROM task WHERE mode = ? ORDER BY place, id", (mode,))
+    rows = store.db.execute(
+        "SELECT id, prompt_id, first_id, second_id FROM task WHERE mode = ? AND NOT retired ORDER BY place, id", (mode,)
+    )
     tasks = {task_id: Task(task_id, mode, prompt_id, first, second, {}) for task_id, prompt_id, first, second in rows}
     assigned = store.db.execute("SELECT task_id, round FROM assignment WHERE annotator = ? ORDER BY place, task_id", (annotator,))
     own = [Shown(tasks[task_id], round) for task_id, round in assigned if task_id in tasks]
-    if own or store.db.execute("SELECT 1 FROM assignment LIMIT 1").fetchone():
+    if own or store.db.execute(ANY_ASSIGNED, (mode,)).fetchone():
         return own
     return with_repeats(list(tasks.values()), annotator)
 
@@ -41,4 +43,4 @@ def people_with_tasks(store: Store) -> list[str]:
 
 
 def count_tasks(store: Store, mode: str) -> int:
-    return int(store.db.execute("SELECT count(*) FROM task WHERE mode = ?", (mode,)).fetchone()[0])
+    return int(store.db.execute("SELECT count(*) FROM task WHERE mode = ? AND NOT retired", (mode,)).fetchone()[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+import statistics
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -111,7 +113,9 @@ def test_limits_hold_over_one_sided_samples(limits: Limits) -> None:
     assert max(kinds.values()) <= limits.kind_cap * len(pairs)
     assert max(Counter(pair.prompt_id for pair in pairs).values()) <= limits.per_prompt
     assert sum(pair.corrupted for pair in pairs) <= limits.corrupted_share * len(pairs)
-    assert max(report["personalities"].values()) <= PERSONALITY_RATIO * min(report["personalities"].values())
+    assert max(report["personalities"].values()) <= math.ceil(
+        PERSONALITY_RATIO * statistics.median(report["personalities"].values())
+    )
     for pair in pairs:
         assert similarity(pair.chosen.text, pair.rejected.text) <= limits.max_similarity
 
@@ -130,9 +134,19 @@ def test_personalities_come_in_like_shares() -> None:
     pairs, report = build_pairs(favoured + others, Limits(kind_cap=1))
     counts = report["personalities"]
     assert len(counts) == len(PEOPLE)
-    assert max(counts.values()) <= PERSONALITY_RATIO * min(counts.values())
+    assert max(counts.values()) <= math.ceil(PERSONALITY_RATIO * statistics.median(counts.values()))
     assert report["dropped"][f"too many {PEOPLE[0]}"] > 0
     assert len(pairs) == report["pairs"]
+
+
+def test_a_rare_personality_or_few_kinds_do_not_empty_the_set() -> None:
+    common = [prompt(number, bad_lines(number, ["tone_break", "josa_error", "length"])) for number in range(300) if number % 6]
+    rare = [prompt(0, bad_lines(0, ["tone_break"]))]
+    assert len(build_pairs(common + rare, Limits(per_prompt=1))[0]) > 240
+    two_kinds = [prompt(number, bad_lines(number, ["tone_break"] if number % 20 else ["josa_error"])) for number in range(600)]
+    pairs, _ = build_pairs(two_kinds, Limits(per_prompt=1))
+    kinds = Counter(pair.reasons[0] for pair in pairs)
+    assert kinds["tone_break"] == kinds["josa_error"] >= 25
 
 
 def test_a_line_said_twice_is_not_the_same_line() -> None:

@@ -24,7 +24,7 @@ from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import load_splits
 from preference_data.cli import main
-from preference_data.judgements import Judgement, judge
+from preference_data.judgements import Judgement, events, judge
 from preference_data.prompts import TrainingPrompt, corpus_of, held_out_prompts, training_prompts
 from preference_data.store import NewCandidate, create_store, open_store
 from preference_data.tasks import add_tasks, all_tasks
@@ -164,9 +164,9 @@ def test_people_have_the_last_word(store_path: Path) -> None:
     said = {(row["chosen"], row["rejected"]): row["judge"] for row in rows}
     assert said[lines[side[turned.id, bad[turned.id]]], lines[side[turned.id, good[turned.id]]]] == "person"
     assert said["제가 고친 말입니다.", lines[side[mended.id, bad[mended.id]]]] == "person"
-    gone = {lines[side[task.id, bad[task.id]]] for task in (tied, both)}
+    gone = {lines[side[task.id, bad[task.id]]] for task in (tied, both, skipped)}
     assert not gone & {row["rejected"] for row in rows}
-    assert len(rows) == 22
+    assert len(rows) == 21
     assert len(exported(store_path, "--judged-only")) == 2
 
 
@@ -176,11 +176,84 @@ def test_pairing_again_replaces_what_nobody_has_judged(store_path: Path) -> None
     first = all_tasks(store)[0]
     judge(store, first.id, "min", Judgement("first"))
     store.close()
-    report = paired(store_path, "--hold-out", "foreign_text")
-    assert report["held_out_kinds"] == ["foreign_text"]
+    assert exported(store_path, "--judged-only")
+    held_out = sorted({kind for row in exported(store_path, "--judged-only") for kind in row["reasons"]})
+    report = paired(store_path, "--hold-out", ",".join(held_out))
+    assert report["held_out_kinds"] == held_out
     rows = exported(store_path)
-    assert all("repetition" in row["reasons"] for row in rows if row["judge"] == "auto")
-    assert sum(row["judge"] == "person" for row in rows) == 1
+    assert rows
+    assert not [row for row in rows if set(held_out) & set(row["reasons"])], "not even what a person judged"
+
+
+def test_pairing_again_after_tasks_were_assigned_exports_what_pairing_said(store_path: Path) -> None:
+    paired(store_path)
+    assert run("assign", "--store", store_path, "--annotators", "min,lee", "--overlap", 1).exit_code == 0
+    for seed in (1, 2):
+        report = paired(store_path, "--seed", seed, "--per-prompt", 1)
+        assert len(exported(store_path)) == report["pairs"]
+
+
+def test_a_pack_from_before_a_new_pairing_brings_back_no_pairs(store_path: Path) -> None:
+    paired(store_path)
+    assert run("pack", "--store", store_path, "--annotator", "min", "--output", store_path.with_name("pack.db")).exit_code == 0
+    fill_more = run("corrupt", "--store", store_path, "--limit", 12, "--kind", "repetition")
+    assert fill_more.exit_code == 0
+    report = paired(store_path)
+    assert run("merge", "--store", store_path, store_path.with_name("pack.db")).exit_code == 0
+    assert len(exported(store_path)) == report["pairs"]
+
+
+def test_a_task_on_the_screen_outlives_a_new_pairing(store_path: Path) -> None:
+    paired(store_path)
+    store = open_store(store_path)
+    first = all_tasks(store)[0]
+    paired(store_path, "--hold-out", "repetition")
+    judge(store, first.id, "min", Judgement("first"))
+    assert len(list(events(store))) == 1
+    store.close()
+
+
+def test_lines_are_judged_one_by_one_and_a_better_line_makes_a_pair(store_path: Path) -> None:
+    run("check", "--store", store_path)
+    result = run("pair", "--store", store_path, "--mode", "line", "--limit", 30)
+    assert "30 new lines to judge" in result.output
+    assert "0 new lines" in run("pair", "--store", store_path, "--mode", "line", "--limit", 30).output
+    store = open_store(store_path)
+    shown = all_tasks(store, "mode = 'line'")
+    clean = [not store.candidate(t.first_id, store.rules).violations for t in shown]
+    assert clean == sorted(clean, reverse=True), "what the rules let pass comes first"
+    original = store.candidate(shown[0].first_id, store.rules)
+    store.add_candidates([NewCandidate(original.attributes, "제가 고친 말입니다.", {"kind": "edited", "by": "min"})])
+    edited = next(c.id for c in store.candidates(store.rules) if c.line == "제가 고친 말입니다.")
+    judge(store, shown[0].id, "min", Judgement("fix", edited=edited))
+    judge(store, shown[1].id, "min", Judgement("good"))
+    store.close()
+    (row,) = exported(store_path, "--judged-only")
+    assert (row["chosen"], row["rejected"], row["judge"]) == ("제가 고친 말입니다.", original.line.strip(), "person")
+
+
+def test_a_domain_that_no_longer_knows_a_prompt_is_told(tmp_path: Path, prompts: list[TrainingPrompt]) -> None:
+    own = own_domain(tmp_path)
+    store = create_store(tmp_path / "prefs.db", str(own))
+    store.add_candidates(prompts[0].corpus_lines())
+    store.close()
+    personality = str(DOMAIN.role(prompts[0].attributes, "personality"))
+    own.write_text(own.read_text(encoding="utf-8").replace(personality, "새말투"), encoding="utf-8")
+    load_domain.cache_clear()
+    for command in (["check"], ["export", "--output", tmp_path / "x.jsonl"]):
+        result = run(*command, "--store", tmp_path / "prefs.db")
+        assert result.exit_code == 1
+        assert "no longer fits the domain" in result.output
+
+
+def test_a_sample_that_repeats_a_corpus_line_is_the_corpus_line(tmp_path: Path, prompts: list[TrainingPrompt]) -> None:
+    store = create_store(tmp_path / "prefs.db", "weapon_rental")
+    example = prompts[0].examples[0]
+    store.add_candidates([NewCandidate(example.attributes, example.line, {"kind": "imported"})])
+    store.add_candidates(prompts[0].corpus_lines())
+    (candidate,) = store.candidates(store.rules, "c.line = ?", (example.line,))
+    assert candidate.origin == {"kind": "corpus", "id": example.id}
+    store.close()
 
 
 def test_prompts_that_evaluation_keeps_to_itself_give_no_pairs(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def serving(fake: Fake) -> Iterator[str]:
             # Counted out before the answer leaves: the next request may come the moment it has.
             with fake.lock:
                 fake.at_once -= 1
-            data = json.dumps(answer).encode()
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -95,7 +95,7 @@ def store_path(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(server.Server.__init__, "__defaults__", (8, 5, 0.0, 300.0))
     monkeypatch.setattr(generate, "_CHUNK", 4)
 
 
@@ -177,8 +177,10 @@ def test_a_refusal_is_told_at_once(store_path: Path, url: str, fake: Fake) -> No
     ("answer", "told"),
     [
         ({"choices": [{"message": "hi"}]}, "not an answer of /completions"),
+        ({"choices": [{"text": None}, {"text": None}]}, "not an answer of /completions"),
         ({"choices": []}, "0 lines instead of 2"),
         ([], "not an answer"),
+        (b"<html>busy</html>", "is no JSON"),
     ],
 )
 def test_an_answer_that_is_none_is_told(store_path: Path, url: str, fake: Fake, answer: Any, told: str) -> None:
@@ -186,6 +188,22 @@ def test_an_answer_that_is_none_is_told(store_path: Path, url: str, fake: Fake, 
     result = sampled(store_path, url)
     assert result.exit_code == 1
     assert told in result.output
+
+
+def test_half_a_character_and_silence_make_no_candidates(store_path: Path, url: str, fake: Fake) -> None:
+    fake.answer = {"choices": [{"text": "안녕\ud800", "finish_reason": "stop"}, {"text": " ", "finish_reason": "stop"}]}
+    assert sampled(store_path, url).exit_code == 0
+    store = open_store(store_path)
+    found = list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))
+    store.close()
+    assert {c.line for c in found} == {"안녕?"}
+    assert len(found) == 10
+
+
+def test_an_address_that_is_none_is_told(store_path: Path) -> None:
+    result = sampled(store_path, "localhost:8000")
+    assert result.exit_code == 1
+    assert "must start with http:// or https://" in result.output
 
 
 def test_nobody_there_is_told(store_path: Path) -> None:
