@@ -185,6 +185,9 @@ def _origin(extra: Row, default: Row) -> tuple[Row, list[Problem]]:
         origin = default
     if not isinstance(origin, Mapping) or not isinstance(origin.get("kind", ""), str):
         return default, [Problem("origin", origin, 'an object such as {"kind": "sampled", …}, or a name, is expected')]
+    if origin.get("kind") not in (None, *_STORE_KINDS):
+        # A kind that the store doesn't know would never be paired, nor said to be left out.
+        origin = {**origin, "kind": "imported", "name": origin["kind"]}
     copied = {AUGMENTED: extra[AUGMENTED]} if AUGMENTED in extra else {}
     # A table gives every row every key, so that one that holds nothing wasn't set. Rows that earlier releases sampled tell the
     # checkpoint and the decoding, but no kind.

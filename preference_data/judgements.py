@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from preference_data.store import Store, now, to_json
@@ -92,8 +93,15 @@ def undo_last(store: Store, annotator: str) -> Event | None:
 def _append(store: Store, task_id: str, annotator: str, round: int, kind: str, payload: str) -> str:
     event_id = uuid.uuid4().hex
     with store.transaction() as db:
-        db.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", (event_id, task_id, annotator, round, kind, payload, now()))
+        (last,) = db.execute("SELECT max(at) FROM event WHERE annotator = ?", (annotator,)).fetchone()
+        # A clock that was set back must not put a judgement before the one that it follows.
+        at = now() if last is None else max(now(), _just_after(last))
+        db.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", (event_id, task_id, annotator, round, kind, payload, at))
     return event_id
+
+
+def _just_after(at: str) -> str:
+    return (datetime.fromisoformat(at) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def events(store: Store, where: str = "1", parameters: tuple[Any, ...] = (), *, undone: bool = False) -> Iterator[Event]:

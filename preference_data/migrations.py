@@ -70,6 +70,7 @@ CREATE TABLE event (
     payload TEXT NOT NULL,          -- JSON object
     at TEXT NOT NULL                -- UTC, ISO 8601 with microseconds
 ) STRICT;;
+CREATE INDEX event_by_annotator ON event (annotator, at);;
 CREATE INDEX event_by_task ON event (task_id, annotator, round);;
 CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;;
 CREATE TRIGGER event_is_final BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are never changed'); END

@@ -101,6 +101,20 @@ def test_judging_again_replaces_and_undo_goes_all_the_way_back(store: Store) -> 
     assert len(list(judgements.events(store, undone=True))) == 7
 
 
+def test_a_clock_that_is_set_back_does_not_reorder_the_history(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, *_ = with_tasks(store)
+    judge(store, first.id, "min", Judgement("first"))
+    monkeypatch.setattr(judgements, "now", lambda: "2001-01-01T00:00:00.000000+00:00")
+    judge(store, first.id, "min", Judgement("second"))
+    judge(store, second.id, "min", Judgement("tie"))
+    held = current(store)[first.id, "min", 1].judgement
+    assert held is not None
+    assert held.choice == "second"
+    taken_back = undo_last(store, "min")
+    assert taken_back is not None
+    assert taken_back.task_id == second.id
+
+
 def test_an_adjudication_is_not_the_annotators_own_word(store: Store) -> None:
     first, *_ = with_tasks(store)
     judge(store, first.id, "min", Judgement("first"))
