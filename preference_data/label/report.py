@@ -63,7 +63,9 @@ def ending(session: Session, texts: Texts) -> list[str]:
     if session.limit_reached:
         lines.append(texts("end_more", command=again(session, session.mode)))
     if session.total == 0:
-        lines.append(texts("end_name", store=path) if people_with_tasks(store) else texts("end_make", store=path, mode=session.mode))
+        lines.append(
+            texts("end_name", store=path) if people_with_tasks(store) else texts("end_make", store=path, mode=session.mode)
+        )
     elif not session.limit_reached:
         lines += [texts("end_merge", store=path), texts("end_export", store=path)]
     waiting = count_tasks(store, other)
