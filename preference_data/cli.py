@@ -14,9 +14,8 @@ import click
 from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, json_option
 from npc_align.errors import UserError
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
-from preference_data.formats import FORMATS
 from preference_data.label_cli import label
-from preference_data.options import opened, store_option
+from preference_data.options import EXPORT_FORMATS, opened, store_option
 from preference_data.people_cli import agreement, assign, review, stats
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ def pair(
     "form",
     default="dpo",
     show_default=True,
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(list(EXPORT_FORMATS)),
     help="dpo is TRL's prompt/chosen/rejected, which dpo/train.py reads.",
 )
 @click.option("--judged-only", is_flag=True, help="Only what people have judged.")
@@ -258,7 +257,7 @@ def export(store_path: Path, output: Path | None, form: str, judged_only: bool) 
     from preference_data.export import export as write
 
     if output is None:
-        output = Path("runs/pref") / ("preferences.jsonl" if form == "dpo" else form + FORMATS[form][1][0])
+        output = Path("runs/pref") / ("preferences.jsonl" if form == "dpo" else form + EXPORT_FORMATS[form][0])
     with opened(store_path) as store:
         manifest = write(store, output, form, judged_only=judged_only)
     click.echo(f"{output}: {manifest['pairs']} pairs for {manifest['prompts']} prompts")

@@ -33,6 +33,7 @@ from typing import Any
 from npc_align.corpus import write_jsonl
 from npc_align.errors import UserError
 from npc_align.files import write_text
+from preference_data.options import EXPORT_FORMATS
 from preference_data.store import content_id, to_json
 
 Row = dict[str, Any]
@@ -174,9 +175,9 @@ def write(rows: Rows, path: Path, format: str) -> int:
     Raises:
         UserError: unknown format, a file name that doesn't fit it, or no rows.
     """
-    if format not in FORMATS:
-        raise UserError(f"no format {format!r}; there are: {', '.join(FORMATS)}")
-    convert, suffixes = FORMATS[format]
+    if format not in EXPORT_FORMATS:
+        raise UserError(f"no format {format!r}; there are: {', '.join(EXPORT_FORMATS)}")
+    convert, suffixes = CONVERTERS[format], EXPORT_FORMATS[format]
     if path.suffix.lower() not in suffixes:
         raise UserError(f"{path}: the format {format} is written to {' or '.join(suffixes)}; give --output such a name")
     converted = convert(rows)
@@ -187,13 +188,13 @@ def write(rows: Rows, path: Path, format: str) -> int:
     return len(converted)
 
 
-FORMATS: dict[str, tuple[Callable[[Rows], list[Row]], tuple[str, ...]]] = {
-    "dpo": (to_dpo, (".jsonl", ".parquet")),
-    "kto": (to_kto, (".jsonl", ".parquet")),
-    "sft": (to_sft, (".jsonl", ".parquet")),
-    "argilla": (to_argilla, (".jsonl",)),
-    "label-studio": (to_label_studio, (".json",)),
-    "csv": (to_table, (".csv",)),
+CONVERTERS: dict[str, Callable[[Rows], list[Row]]] = {
+    "dpo": to_dpo,
+    "kto": to_kto,
+    "sft": to_sft,
+    "argilla": to_argilla,
+    "label-studio": to_label_studio,
+    "csv": to_table,
 }
 
 

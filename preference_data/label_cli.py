@@ -6,6 +6,7 @@ import gc
 import getpass
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from npc_align.domain import nfc
 from npc_align.errors import UserError
 from preference_data.options import opened, store_option
-from preference_data.store import Store
 
 if TYPE_CHECKING:
     from preference_data.label.session import Session
     from preference_data.label.texts import Texts
+    from preference_data.store import Store
 
 
 @click.command()
@@ -99,7 +99,8 @@ def _name(given: str | None) -> str:
             given = getpass.getuser()
         except (KeyError, OSError) as error:
             raise UserError("your login has no name; say who judges with: npc-pref label --annotator NAME") from error
-    name = str(nfc(given)).strip()
+    # npc_align.domain.nfc without the domain: --help and a wrong name shouldn't wait for the checks.
+    name = unicodedata.normalize("NFC", given).strip()
     if not name or not name.isprintable():
         raise UserError(f"{given!r} is no name; give one with: npc-pref label --annotator NAME")
     return name

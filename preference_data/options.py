@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from preference_data.store import Store
 
 DEFAULT_STORE = Path("runs/pref/prefs.db")
+# The formats of `npc-pref export` and the names that their files may have, the usual one first. Here, because --help names them.
+EXPORT_FORMATS = {
+    "dpo": (".jsonl", ".parquet"),
+    "kto": (".jsonl", ".parquet"),
+    "sft": (".jsonl", ".parquet"),
+    "argilla": (".jsonl",),
+    "label-studio": (".json",),
+    "csv": (".csv",),
+}
 
 
 def store_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ import pytest
 from npc_align.errors import UserError
 from preference_data import formats
 from preference_data.formats import write
+from preference_data.options import EXPORT_FORMATS
 
 PROMPT = "### User:\n나이: 30대\n\n### Assistant:\n"
 ROWS: list[dict[str, Any]] = [
@@ -81,7 +82,7 @@ def test_datasets_loads_what_trl_trains_on(tmp_path: Path, format: str, columns:
     assert len(loaded) == count
     # Parquet's own reader may say large_string, which is the same text.
     assert {name: loaded.features[name].dtype.removeprefix("large_") for name in columns} == columns
-    expected = formats.FORMATS[format][0](ROWS)
+    expected = formats.CONVERTERS[format](ROWS)
     assert [{name: row[name] for name in columns} for row in loaded] == [
         {name: row[name] for name in columns} for row in expected
     ]
@@ -189,3 +190,7 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
         write([ROWS[0], {**ROWS[1], "chosen": "\ud800"}], tmp_path / "pairs.csv", "csv")
     assert (tmp_path / "pairs.csv").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
+
+
+def test_every_format_that_help_names_can_be_written() -> None:
+    assert set(formats.CONVERTERS) == set(EXPORT_FORMATS)

@@ -462,6 +462,14 @@ def test_every_help_has_an_example(command: str) -> None:
     assert f"npc-pref {command}" in result.output
 
 
+def test_help_waits_for_no_check_and_no_library() -> None:
+    code = (
+        "import sys, preference_data.cli;"
+        "sys.exit(bool({'npc_align.checks', 'npc_align.domain', 'sqlite3', 'kiwipiepy', 'textual'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_no_command_but_generate_needs_torch() -> None:
     code = (
         "import sys, preference_data.cli, preference_data.candidates, preference_data.pairing, preference_data.export;"
