@@ -23,20 +23,20 @@ def body(attributes: Mapping[str, Any], domain: Domain) -> str:
     )
 
 
-def _user_assistant(attributes: Mapping[str, Any], domain: Domain, tokenizer: Any) -> str:
-    return f"### User:\n{body(attributes, domain)}\n\n### Assistant:\n"
+def _user_assistant(message: str, tokenizer: Any) -> str:
+    return f"### User:\n{message}\n\n### Assistant:\n"
 
 
-def _chat(attributes: Mapping[str, Any], domain: Domain, tokenizer: Any) -> str:
+def _chat(message: str, tokenizer: Any) -> str:
     if tokenizer is None or not getattr(tokenizer, "chat_template", None):
         raise UserError(
             "renderer 'chat' needs a tokenizer with a chat template and this one has none; set data.renderer=user_assistant"
         )
-    messages = [{"role": "user", "content": body(attributes, domain)}]
+    messages = [{"role": "user", "content": message}]
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
 
 
-RENDERERS: dict[str, Callable[[Mapping[str, Any], Domain, Any], str]] = {
+RENDERERS: dict[str, Callable[[str, Any], str]] = {
     "user_assistant": _user_assistant,
     "chat": _chat,
 }
@@ -54,9 +54,18 @@ def render(attributes: Mapping[str, Any], domain: Domain, renderer: str = "user_
     Raises:
         UserError: unknown renderer, or `chat` without a chat template.
     """
+    return render_message(body(attributes, domain), renderer, tokenizer)
+
+
+def render_message(message: str, renderer: str = "user_assistant", tokenizer: Any = None) -> str:
+    """The prompt of a message in anybody's words, as `render` wraps the attributes.
+
+    Raises:
+        UserError: as `render`.
+    """
     if renderer not in RENDERERS:
         raise UserError(f"unknown renderer {renderer!r}; there are: {', '.join(RENDERERS)}")
-    return RENDERERS[renderer](attributes, domain, tokenizer)
+    return RENDERERS[renderer](message, tokenizer)
 
 
 def fingerprint(domain: Domain, renderer: str, tokenizer: Any = None) -> str:

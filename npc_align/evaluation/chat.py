@@ -1,80 +1,173 @@
-"""`npc-chat`: choose attributes, read the line that a model answers with."""
+"""`npc-chat`: choose attributes or type freely, read the line that a model answers with, or two models' side by side."""
 
 from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from npc_align.cli import FriendlyCommand
-from npc_align.domain import Attribute, Attributes, Domain, Value
+from npc_align.errors import UserError
 from npc_align.training.launch import quiet_libraries
+
+if TYPE_CHECKING:
+    from npc_align.domain import Attributes
+    from npc_align.evaluation.speaker import Speaker
+    from npc_align.modeling.generation import Decoding, Line
+
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p")
 
 
 @click.command(cls=FriendlyCommand, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--model", required=True, metavar="RUN", help="Run folder, adapter, merged model, or `embedded`.")
+@click.option("--model", required=True, metavar="RUN", help="Run folder, checkpoint, adapter, merged model, or `embedded`.")
+@click.option("--compare", metavar="RUN", help="A second model, asked the same.")
 @click.option("--domain", "domain_name", default=None, metavar="NAME|PATH", help="Default: the model's own.")
+@click.option("--free", is_flag=True, help="Type anything instead of choosing attributes; each message stands alone.")
+@click.option("--attributes", "file", type=click.Path(path_type=Path), help="JSON of attributes to answer; `-`: standard input.")
+@click.option("--once", is_flag=True, help="Answer --attributes and end: one line of output per set of attributes.")
 @click.option(
     "--decoding", "decoding_name", default="default", show_default=True, help="`default` or a preset; see `npc-eval presets`."
 )
-@click.option("--seed", default=None, type=int, help="For presets that sample.")
-def main(model: str, domain_name: str | None, decoding_name: str, seed: int | None) -> None:
-    """Ask for attributes and answer with a line, until Ctrl-D ends it.
+@click.option("--temperature", type=click.FloatRange(0, min_open=True), help="This and the next three sample instead of greedy.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True))
+@click.option("--top-k", type=click.IntRange(0))
+@click.option("--min-p", type=click.FloatRange(0, 1))
+@click.option("--repetition-penalty", type=click.FloatRange(0, min_open=True))
+@click.option("--max-new-tokens", type=click.IntRange(1), help="Default: the decoding's own.")
+@click.option("--seed", type=int, help="Makes sampled answers repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="With --once: one JSON object per answer.")
+def main(
+    model: str, compare: str | None, domain_name: str | None, free: bool, file: Path | None, once: bool, decoding_name: str,
+    max_new_tokens: int | None, seed: int | None, as_json: bool, **knobs: float | None,
+) -> None:  # fmt: skip
+    """Choose attributes and read a model's line, under default decoding, until Ctrl-D ends it.
+
+    What the checks find wrong with a line stands below it.
 
     \b
-    Example:
+    Examples:
       npc-chat --model runs/dpo
+      npc-chat --model runs/dpo --compare runs/sft --temperature 0.7 --top-p 0.9
+      npc-chat --model runs/dpo/checkpoint-100 --free
+      npc-chat --model runs/dpo --once --attributes adventurer.json --json
     """
     quiet_libraries()
-    from npc_align.checks import check_line
-    from npc_align.evaluation.presets import preset
-    from npc_align.modeling.device import choose_device
-    from npc_align.modeling.generation import generate_lines
-    from npc_align.modeling.load import load_for_generation
-    from npc_align.prompt import render
+    if once != (file is not None) or (as_json and not once) or (once and free):
+        raise click.UsageError("--once and --attributes FILE go together; --json needs them, --free excludes them")
+    decoding = _decoding(decoding_name, max_new_tokens, knobs)
 
-    decoding, device = preset(decoding_name), choose_device()
-    loaded = load_for_generation(model, device.dtype, device.name, domain=domain_name)
-    click.echo("Choose by number or value; Enter leaves an attribute unset. Ctrl-D ends.")
+    import torch
+
+    from npc_align.evaluation.speaker import Speaker
+    from npc_align.modeling.device import choose_device
+
+    device = choose_device()
+    paths = {model: "A", compare: "B"} if compare else {model: ""}
+    if compare == model:
+        raise UserError(f"--compare {compare}: that is --model itself; name another run or checkpoint")
+    speakers = [Speaker.load(label, path, decoding, device, domain_name) for path, label in paths.items() if path]
+    if seed is not None:
+        torch.manual_seed(seed)
+    if file is not None:
+        _answer_file(speakers, file, as_json)
+    elif free:
+        _converse(speakers, lambda: _answer_message(speakers, click.prompt("\nYou", prompt_suffix="> ")))
+    else:
+        click.echo("Choose by number or value; Enter leaves an attribute unset. Ctrl-D ends.")
+        _converse(speakers, lambda: _answer_choice(speakers))
+
+
+def _decoding(name: str, max_new_tokens: int | None, knobs: dict[str, float | None]) -> Decoding:
+    """The preset with what the command line sets besides; a sampling knob makes it sample."""
+    from npc_align.evaluation.presets import preset
+    from npc_align.modeling.generation import Decoding
+
+    base = preset(name)
+    given: dict[str, Any] = {key: value for key, value in knobs.items() if value is not None}
+    if any(key in given for key in _SAMPLING):
+        given["do_sample"] = True
+    return Decoding(base.name, max_new_tokens or base.max_new_tokens, {**base.knobs, **given})
+
+
+def _converse(speakers: Sequence[Speaker], turn: Callable[[], None]) -> None:
+    for speaker in speakers:
+        if speaker.label:
+            click.echo(f"{speaker.label}: {speaker.loaded.name}")
     while True:
         try:
-            attributes = ask(loaded.domain)
+            turn()
         except (EOFError, click.Abort):
             click.echo()
             return
-        prompt = render(attributes, loaded.domain, loaded.renderer, loaded.tokenizer)
-        (line,) = generate_lines(loaded.model, loaded.codec, [prompt], decoding, seed=seed)
-        click.secho(f"\n{line.text}", bold=True)
-        for violation in check_line(line.text, attributes, loaded.domain, finished=line.finished):
-            click.echo(f"  {violation.kind}: {violation.message}")
-        click.echo()
 
 
-def ask(domain: Domain) -> Attributes:
-    """Attributes from the terminal, asked until they are coherent."""
-    while True:
-        attributes: Attributes = {}
-        for attribute in domain.attributes:
-            value = _ask_one(attribute)
-            if value is not None:
-                attributes[attribute.key] = value
-        wrong = domain.problems(attributes)
-        if not wrong:
-            return attributes
-        click.echo(f"{wrong[0]}\nOnce more:")
+def _answer_message(speakers: Sequence[Speaker], message: str) -> None:
+    from npc_align.prompt import render_message
+
+    for speaker in speakers:
+        loaded = speaker.loaded
+        _speak(speaker, render_message(message, loaded.renderer, loaded.tokenizer))
 
 
-def _ask_one(attribute: Attribute) -> Value | None:
-    values = list(attribute.labels)
-    choices = "  ".join(f"{i}) {attribute.labels[v]}" for i, v in enumerate(values, 1))
-    while True:
-        answer = click.prompt(f"{attribute.prompt_key}: {choices}\n>", default="", show_default=False, prompt_suffix=" ").strip()
-        if not answer:
-            return None
-        by_label = {label: value for value, label in attribute.labels.items()}
-        if answer in by_label:
-            return by_label[answer]
-        if answer.isdecimal() and 1 <= int(answer) <= len(values):
-            return values[int(answer) - 1]
-        click.echo(f"{answer!r}: choose 1 to {len(values)}, or one of {', '.join(by_label)}")
+def _answer_choice(speakers: Sequence[Speaker]) -> None:
+    from npc_align.checks import check_line
+    from npc_align.evaluation.asking import ask
+
+    attributes = ask(speakers[0].loaded.domain)
+    click.echo()
+    for speaker in speakers:
+        line = _speak(speaker, _prompt(speaker, attributes))
+        for violation in check_line(line.text, attributes, speaker.loaded.domain, finished=line.finished):
+            click.echo(f"   {violation.kind}: {violation.message}")
+    click.echo()
+
+
+def _speak(speaker: Speaker, prompt: str) -> Line:
+    """Say the answer on the terminal as it comes."""
+    click.secho(f"{speaker.label}> ", nl=False, bold=True)
+    sys.stdout.flush()
+    line = speaker.say(prompt, stream=True)
+    if not line.finished:
+        click.secho(f"   (cut at --max-new-tokens {speaker.decoding.max_new_tokens})", dim=True)
+    return line
+
+
+def _prompt(speaker: Speaker, attributes: Attributes) -> str:
+    from npc_align.prompt import render
+
+    loaded = speaker.loaded
+    return render(attributes, loaded.domain, loaded.renderer, loaded.tokenizer)
+
+
+def _answer_file(speakers: Sequence[Speaker], file: Path, as_json: bool) -> None:
+    from npc_align.evaluation.asking import read_attributes
+
+    for attributes in read_attributes(file, speakers[0].loaded.domain):
+        for speaker in speakers:
+            line = speaker.say(_prompt(speaker, attributes), stream=False)
+            if as_json:
+                click.echo(json.dumps(_record(speaker, attributes, line), ensure_ascii=False))
+            else:
+                click.echo(f"{speaker.label}> {line.text}" if speaker.label else line.text)
+
+
+def _record(speaker: Speaker, attributes: Attributes, line: Line) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from npc_align.checks import check_line
+
+    found = check_line(line.text, attributes, speaker.loaded.domain, finished=line.finished)
+    return {
+        "model": speaker.loaded.name,
+        "attributes": attributes,
+        "line": line.text,
+        "finished": line.finished,
+        "violations": [asdict(violation) for violation in found],
+    }
 
 
 if __name__ == "__main__":
