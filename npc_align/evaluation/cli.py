@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from npc_align.cli import FriendlyGroup, json_option
+from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.training.launch import quiet_libraries
 
 
@@ -15,6 +16,10 @@ from npc_align.training.launch import quiet_libraries
 def main() -> None:
     """Measure what a model says under a decoding, and ship it."""
     quiet_libraries()
+
+
+main.add_command(compare)
+main.add_command(curves)
 
 
 @main.command()
