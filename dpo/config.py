@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from npc_align.errors import UserError
-from npc_align.training.config import GateSection, GuardSection, OptimSection
+from npc_align.training.config import DriftSection, GateSection, GuardSection, OptimSection
 
 LOSSES = (
     "sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero",
@@ -82,6 +82,7 @@ class DPORunConfig:
     optim: OptimSection = field(default_factory=OptimSection)
     guard: GuardSection = field(default_factory=GuardSection)
     gate: GateSection = field(default_factory=GateSection)
+    drift: DriftSection = field(default_factory=DriftSection)
     choose_by: str = "violations"
     """Best checkpoint by greedy `violations` (ties: held-out loss), or by held-out `loss`. DPO's own margin is never used."""
 

@@ -80,7 +80,7 @@ def train(run: DPORunConfig) -> None:
         eval_dataset=kept_on_disk(tokenise_pairs(held_out, codec), folder.path / "pairs-held-out"),
         processing_class=tokenizer,
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
-        callbacks=callbacks(run.optim, folder, identity),
+        callbacks=callbacks(run.optim, folder, identity, run.drift),
         share_prompts=run.loss.share_prompts,
     )
     if run.optim.compile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from npc_align.errors import UserError
-from npc_align.training.config import GateSection, GuardSection, LoraSection, ModelSection, OptimSection
+from npc_align.training.config import DriftSection, GateSection, GuardSection, LoraSection, ModelSection, OptimSection
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,13 @@ class SFTRunConfig:
     optim: OptimSection = field(default_factory=OptimSection)
     guard: GuardSection = field(default_factory=GuardSection)
     gate: GateSection = field(default_factory=GateSection)
+    drift: DriftSection = field(default_factory=lambda: DriftSection(displacement=None, length=1.0, diversity=0.8))
+    """Measured against the held-out lines: a run whose greedy lines are nothing like them in length or variety is stopped."""
     choose_by: str = "loss"
     """Best checkpoint by held-out `loss`, or by greedy `violations` with the loss breaking ties."""
 
     def __post_init__(self) -> None:
+        if self.drift.displacement is not None:
+            raise UserError(f"drift.displacement={self.drift.displacement}: must be null, SFT has no chosen lines")
         if self.choose_by not in ("loss", "violations"):
             raise UserError(f"choose_by={self.choose_by!r}: allowed are loss, violations")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def train(run: SFTRunConfig) -> None:
         processing_class=tokenizer,
         data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id),
         peft_config=_lora(run, model, coverage),
-        callbacks=callbacks(run.optim, folder, identity),
+        callbacks=callbacks(run.optim, folder, identity, run.drift, _reference_lines(held_out)),
     )
     causal_lm = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
     use_completion_head(causal_lm)
@@ -142,6 +143,15 @@ def _identity(run: SFTRunConfig, domain: Domain, codec: PromptCodec, base_hash: 
         stop_id=codec.stop_id,
         max_length=run.data.max_length,
     )
+
+
+def _reference_lines(held_out: list[Example]) -> dict[str, float]:
+    """What the gate measures of greedy lines, of the lines they should be like."""
+    lines = [example.line for example in held_out]
+    return {
+        "eval_mean_length": statistics.mean(map(len, lines)),
+        "eval_distinct_lines": len(set(lines)) / len(lines),
+    }
 
 
 def _announce(device: Device, coverage: Coverage, examples: list[Example], held_out: list[Example], folder: RunFolder) -> None:

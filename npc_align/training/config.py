@@ -110,6 +110,21 @@ class GuardSection:
 
 
 @dataclass(frozen=True)
+class DriftSection:
+    """How far a run may go from where it began before it is stopped; null: any far. Measured at every evaluation."""
+
+    displacement: float | None = 15.0
+    """Nats that the mean log-probability of the held-out chosen lines may fall (preference training only)."""
+    length: float | None = 0.5
+    """Share by which the greedy lines' mean length may change, up or down."""
+    diversity: float | None = 0.5
+    """Share of the distinct greedy lines that may go."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "drift", "displacement", "length", "diversity")
+
+
+@dataclass(frozen=True)
 class GateSection:
     """Greedy lines at every checkpoint, for the eyes and for the choice of the best."""
 

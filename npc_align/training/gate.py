@@ -55,7 +55,8 @@ class GreedyGate:
             )
 
     def measure(self, model: Any, step: int, *, write: bool, sharded: bool) -> dict[str, float]:
-        """Metrics of the model's greedy lines, without prefix: violations (count), violation_rate, distinct_lines, unfinished.
+        """Metrics of the model's greedy lines, without prefix: violations (count), violation_rate, unfinished, distinct_lines,
+        distinct_openings (first two words), mean_length (characters).
 
         Probes are shown, and counted only where there are no validation prompts. Every process of a distributed run calls
         this and gets the same figures.
@@ -101,6 +102,8 @@ def _summary(lines: Sequence[Line], kinds: Sequence[Sequence[str]]) -> dict[str,
         "violations": float(bad),
         "violation_rate": bad / len(lines),
         "distinct_lines": len({line.text for line in lines}) / len(lines),
+        "distinct_openings": len({" ".join(line.text.split()[:2]) for line in lines}) / len(lines),
+        "mean_length": sum(len(line.text) for line in lines) / len(lines),
         "unfinished": sum(not line.finished for line in lines) / len(lines),
     }
 

@@ -20,7 +20,8 @@ from transformers.trainer_utils import IntervalStrategy
 from npc_align.errors import UserError
 from npc_align.files import write_text
 from npc_align.modeling.identity import Identity
-from npc_align.training.config import OptimSection
+from npc_align.training.config import DriftSection, OptimSection
+from npc_align.training.drift import DriftWatch
 from npc_align.training.gate import GreedyGate, selection_score
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
@@ -149,9 +150,14 @@ class LastStep(TrainerCallback):
             control.should_evaluate = control.should_save = True
 
 
-def callbacks(optim: OptimSection, folder: RunFolder, identity: Identity) -> list[TrainerCallback]:
-    """Metrics file, identity of every checkpoint, an evaluation at the last step, early stopping."""
-    chosen: list[TrainerCallback] = [MetricsFile(folder.path / "metrics.jsonl"), CheckpointIdentity(identity), LastStep()]
+def callbacks(
+    optim: OptimSection, folder: RunFolder, identity: Identity, drift: DriftSection, start: dict[str, float] | None = None
+) -> list[TrainerCallback]:
+    """Drift from `start`, metrics file, identity of every checkpoint, an evaluation at the last step, early stopping."""
+    file = folder.path / "metrics.jsonl"
+    chosen: list[TrainerCallback] = [
+        DriftWatch(drift, file, start), MetricsFile(file), CheckpointIdentity(identity), LastStep(),
+    ]  # fmt: skip
     if optim.early_stopping_patience is not None:
         chosen.append(EarlyStoppingCallback(early_stopping_patience=optim.early_stopping_patience))
     return chosen

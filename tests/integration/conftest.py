@@ -28,6 +28,8 @@ SMALL_RUN = (
     "lora.alpha=8",
     "gate.prompts=4",
     "gate.max_new_tokens=8",
+    "drift.length=null",  # lines of eight tokens are shorter than any reference
+    "drift.diversity=null",
 )
 
 
@@ -110,6 +112,7 @@ def dpo_arguments(sft_run: Path, preferences: Path, small_corpus: Path) -> Seque
     return (
         f"model.adapter={sft_run}", f"data.pairs={preferences}", f"data.corpus={small_corpus}", "optim.learning_rate=1e-3",
         "optim.eval_steps=2", "optim.compile=false", "gate.prompts=4", "gate.max_new_tokens=8",
+        "drift.length=null", "drift.diversity=null",
     )  # fmt: skip
 
 

@@ -247,6 +247,16 @@ def test_chat_answers_with_a_line(commands: Commands, sft_run: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_that_drifts_past_a_bound_stops_and_keeps_its_best(commands: Commands, sft_arguments: Sequence[str]) -> None:
+    done = commands.launch("sft/train.py", "output_dir=runs/drift", *sft_arguments, "drift.length=0.01")
+    run = commands.work / "runs/drift"
+    evaluations = [row for row in metrics(run) if "eval_loss" in row]
+    assert [row["epoch"] for row in evaluations] == [1.0], "two epochs were asked for"
+    assert abs(evaluations[0]["eval_length_drift"]) > 0.01
+    assert "beyond drift.length=0.01" in done.stdout
+    assert (run / "adapter/adapter_model.safetensors").is_file()
+
+
 def test_zero2_on_two_processes_trains_both_stages(
     commands: Commands, two_process_zero2: Path, sft_arguments: Sequence[str], dpo_arguments: Sequence[str], sft_run: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_wrong_keys_and_types_are_refused(text: str, message: str, tmp_path: Pat
         "optim: {batch_size: 0}", "optim: {learning_rate: 0}", "optim: {learning_rate: .nan}", "optim: {epochs: -1}",
         "optim: {warmup_ratio: 1}", "optim: {warmup_ratio: .nan}", "lora: {r: 0}", "lora: {dropout: -0.1}",
         "guard: {spike_factor: 0}", "guard: {window: 0}", "guard: {max_in_a_row: 0}", "gate: {max_new_tokens: 0}",
+        "drift: {length: 0}", "drift: {displacement: 1.0}",
         "gate: {prompts: -1}", "optim: {eval_steps: 0}", "optim: {early_stopping_patience: 0}", "optim: {max_checkpoints: 0}",
         "data: {max_length: 8}", "data: {limit: 0}", "choose_by: vibes",
     ],

@@ -75,6 +75,8 @@ def test_metrics_are_those_of_the_samples(prompts: int, tiny_model: Path, policy
         "violations": bad,
         "violation_rate": bad / len(counted),
         "distinct_lines": len({row["line"] for row in counted}) / len(counted),
+        "distinct_openings": len({tuple(row["line"].split()[:2]) for row in counted}) / len(counted),
+        "mean_length": sum(len(row["line"]) for row in counted) / len(counted),
         "unfinished": sum(not row["finished"] for row in counted) / len(counted),
     }
 
