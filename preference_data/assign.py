@@ -13,7 +13,7 @@ from npc_align.errors import UserError
 from preference_data.judgements import current
 from preference_data.outcomes import attributes_of_prompts, kinds_of, verdicts_of_tasks
 from preference_data.store import Store
-from preference_data.tasks import Task, all_tasks, share, with_repeats
+from preference_data.tasks import Task, all_tasks, rounds, share
 
 Stratum = tuple[str, str]  # personality, kinds
 
@@ -161,7 +161,7 @@ class _Board:
             self.counts[annotator, part, name] += step
 
     def _shown(self, annotator: str) -> list[tuple[str, int]]:
-        return [(s.task.id, s.round) for s in with_repeats([self.tasks[i] for i in self.lists[annotator]], annotator)]
+        return rounds(self.lists[annotator], annotator)
 
     def write(self, store: Store, annotators: Iterable[str], given: Mapping[str, set[str]]) -> None:
         """Sets these annotators' rows of this mode. The repeats are set in anew, at their distance in the longer list."""

@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from npc_align.checks import rules_hash
 from npc_align.domain import Attributes, Domain, load_domain
 from npc_align.errors import UserError
 from preference_data.migrations import MIGRATIONS, migrate, unknown_steps
@@ -69,6 +68,9 @@ class Store:
     @cached_property
     def rules(self) -> str:
         """Hash of today's rules and the store's domain: whose verdicts count."""
+        # Imported here: labelling asks for no verdict until somebody wants hints, and the checks take a quarter of a second to load.
+        from npc_align.checks import rules_hash
+
         return rules_hash(self.domain)
 
     @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from npc_align.domain import nfc
 from preference_data.judgements import Event, Judgement, Reason, judge, undo_last
-from preference_data.label.queue import judged_keys, own_queue, task_of
+from preference_data.label.queue import Key, judged_keys, own_queue, task_of
 from preference_data.store import Candidate, NewCandidate, Store, content_id, to_json
 from preference_data.tasks import Shown, first_is_left
 
@@ -59,7 +59,7 @@ class Item:
         return self.shown.task.mode
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> Key:
         return self.shown.task.id, self.shown.round
 
     @property
@@ -97,7 +97,7 @@ class Session:
         self._clock = clock
         self._seconds: list[float] = []
         self._made = 0
-        self._drafts: dict[tuple[str, int], Draft] = {}
+        self._drafts: dict[Key, Draft] = {}
         self._item: Item | None = None
         self.saved: Saved | None = None
         self._load()
@@ -197,9 +197,9 @@ class Session:
         event = undo_last(self.store, self.annotator)
         if event is None or event.judgement is None:
             raise Refused("nothing_to_undo")
-        shown = Shown(task_of(self.store, event.task_id), event.round)
-        self._keys.add((event.task_id, event.round))  # of another mode, or taken from this person since: judged anew all the same
-        self._left.appendleft(shown)
+        key = event.task_id, event.round
+        self._keys.add(key)  # of another mode, or taken from this person since: judged anew all the same
+        self._left.appendleft(key)
         self._made = max(0, self._made - 1)
         if self._seconds:
             self._seconds.pop()
@@ -283,17 +283,18 @@ class Session:
     def _load(self) -> None:
         done = judged_keys(self.store, self.annotator)
         everything = own_queue(self.store, self.annotator, self.mode)
-        self._keys = {(shown.task.id, shown.round) for shown in everything}
-        self._left = deque(shown for shown in everything if (shown.task.id, shown.round) not in done)
+        self._keys = set(everything)
+        self._left = deque(key for key in everything if key not in done)
 
     def _next(self) -> None:
         if not self._left and self._made:
             self._load()  # tasks may have been added meanwhile
-        self._item = None if self.limit_reached or not self._left else self._laid_out(self._left[0])
+        self._item = None if self.limit_reached or not self._left else self._laid_out(*self._left[0])
         self._since = self._clock()
 
-    def _laid_out(self, shown: Shown) -> Item:
-        task = shown.task
+    def _laid_out(self, task_id: str, round: int) -> Item:
+        task = task_of(self.store, task_id)
+        shown = Shown(task, round)
         ids = [("first", task.first_id)]
         if task.second_id is not None:
             ids.append(("second", task.second_id))
@@ -314,7 +315,7 @@ class Session:
         return f"draft {self.annotator}"
 
     def _read_drafts(self) -> None:
-        waiting = {(shown.task.id, shown.round) for shown in self._left}
+        waiting = set(self._left)
         for row in json.loads(self.store.meta(self._draft_key) or "[]"):
             key = (row["task_id"], row["round"])
             if key in waiting:
@@ -325,7 +326,7 @@ class Session:
         rows = [{"task_id": task_id, "round": round, "draft": asdict(draft)} for (task_id, round), draft in kept.items()]
         self.store.set_meta(self._draft_key, to_json(rows))
 
-    def _forget(self, key: tuple[str, int]) -> None:
+    def _forget(self, key: Key) -> None:
         if self._drafts.pop(key, Draft()) != Draft():
             self._keep_drafts()
 

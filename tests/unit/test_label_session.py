@@ -63,7 +63,7 @@ def test_every_other_choice(store: Store) -> None:
 def test_the_queue_is_the_stores_own_and_ends(store: Store) -> None:
     for mode in ("pair", "line"):
         lean, full = own_queue(store, "min", mode), tasks.queue(store, "min", mode)
-        assert [(s.task.id, s.round) for s in lean] == [(s.task.id, s.round) for s in full]
+        assert lean == [(s.task.id, s.round) for s in full]
     session = Session(store, "min", "pair")
     while session.item is not None:
         session.judge("tie")
