@@ -247,8 +247,12 @@ def pair(
     help="dpo is TRL's prompt/chosen/rejected, which dpo/train.py reads.",
 )
 @click.option("--judged-only", is_flag=True, help="Only what people have judged.")
-def export(store_path: Path, output: Path | None, form: str, judged_only: bool) -> None:
+@json_option
+def export(store_path: Path, output: Path | None, form: str, judged_only: bool, as_json: bool) -> None:
     """Write the pairs: people's word where there is one, else the machine-made sides.
+
+    The formats kto, sft and csv also take lines that were judged one by one (label --mode line). A manifest (--json prints it) and a
+    datasheet go beside the file.
 
     \b
     Example: npc-pref export
@@ -260,8 +264,18 @@ def export(store_path: Path, output: Path | None, form: str, judged_only: bool) 
         output = Path("runs/pref") / ("preferences.jsonl" if form == "dpo" else form + EXPORT_FORMATS[form][0])
     with opened(store_path) as store:
         manifest = write(store, output, form, judged_only=judged_only)
-    click.echo(f"{output}: {manifest['pairs']} pairs for {manifest['prompts']} prompts")
-    _print_counts(Counter(manifest["left_out"]))
+    if as_json:
+        click.echo(json.dumps(manifest, ensure_ascii=False))
+        return
+    click.echo(f"{output}: {manifest['rows']} rows from {_sources(manifest)}, for {manifest['prompts']} prompts")
+    if manifest["left_out"]:
+        click.echo("Left out:")
+        _print_counts(Counter(manifest["left_out"]))
+
+
+def _sources(manifest: dict[str, Any]) -> str:
+    lines = [f"{count} {name} lines" for name, count in manifest["lines"].items()]
+    return " and ".join([f"{manifest['pairs']} pairs"] * bool(manifest["pairs"]) + lines)
 
 
 def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:

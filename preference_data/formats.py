@@ -1,12 +1,13 @@
 """Preference rows in the forms that other tools read.
 
-A row is what `Pair.to_row` gives: prompt, chosen, rejected, attributes, reasons, chosen_origin, rejected_origin, group, judge.
+A row is what export.py makes: prompt, chosen, rejected, attributes, reasons, chosen_origin, rejected_origin, group, judge. A line that
+people judged by itself is `chosen` (good) or `rejected` (bad), and the other side is None; only the formats in UNPAIRED take such rows.
 
 | format | form | file |
 |---|---|---|
 | dpo | TRL's preference form with further keys; origins as JSON text | .jsonl, .parquet |
 | kto | TRL's unpaired preference form: prompt, completion, label | .jsonl, .parquet |
-| sft | TRL's prompt-completion form, of the chosen lines | .jsonl, .parquet |
+| sft | TRL's prompt-completion form, of the good and chosen lines | .jsonl, .parquet |
 | argilla | a dict of `rg.Record.from_dict` per line, for the settings of `rg.Settings.for_ranking()` | .jsonl |
 | label-studio | tasks for the template "Pairwise Classification" | .json |
 | csv | a table for people, with a BOM, so that a spreadsheet shows Korean | .csv |
@@ -39,6 +40,7 @@ from preference_data.store import content_id, to_json
 Row = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
+UNPAIRED = frozenset({"kto", "sft", "csv"})
 _AGENT = "npc-pref"
 # What a spreadsheet takes for the beginning of a formula, also in the full-width forms of an East Asian keyboard.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -53,24 +55,51 @@ def to_dpo(rows: Rows) -> list[Row]:
 
 
 def to_kto(rows: Rows) -> list[Row]:
-    """Every line once, True where it was chosen, False where it was rejected.
+    """Every line once, True where it is good or was chosen, False where it is bad or was rejected.
 
-    A line that won one comparison and lost another is neither good nor bad by itself, so it is left out.
+    The strongest word on a line holds: what people said of it by itself, else what they said comparing, else the rules' pairs. A line of
+    which the strongest words differ (it won one comparison and lost another) is neither good nor bad by itself, so it is left out.
+
+    The order is a hash's: TRL estimates its KL term from each prompt with its neighbour's completion, and neighbours of one pair would
+    have the same prompt.
     """
-    good = {(row["prompt"], row["chosen"]) for row in rows}
-    bad = {(row["prompt"], row["rejected"]) for row in rows}
-    said = dict.fromkeys((row["prompt"], row[side]) for row in rows for side in ("chosen", "rejected"))
-    return [
-        {"prompt": prompt, "completion": line, "label": (prompt, line) in good}
-        for prompt, line in said
-        if ((prompt, line) in good) != ((prompt, line) in bad)
+    said = [
+        {"prompt": prompt, "completion": line, "label": True in labels}
+        for (prompt, line), (_, labels) in _words_on(rows).items()
+        if len(labels) == 1
     ]
+    return sorted(said, key=lambda row: content_id("kto", row["prompt"], row["completion"]))
 
 
 def to_sft(rows: Rows) -> list[Row]:
-    """Every chosen line once."""
-    chosen = dict.fromkeys((row["prompt"], row["chosen"]) for row in rows)
-    return [{"prompt": prompt, "completion": line} for prompt, line in chosen]
+    """Every line once that is good or was chosen, unless a stronger word (see `to_kto`) turned it down. Losing a comparison besides is no shame."""
+    return [
+        {"prompt": prompt, "completion": line}
+        for (prompt, line), (strength, labels) in _words_on(rows).items()
+        if labels == {True} or (True in labels and strength < _BY_ITSELF)
+    ]
+
+
+_RULES, _COMPARED, _BY_ITSELF = range(3)  # how much a word on a line weighs
+
+
+def _words_on(rows: Rows) -> dict[tuple[str, str], tuple[int, set[bool]]]:
+    """By (prompt, line): how strong the strongest words on it are, and what they say."""
+    words: dict[tuple[str, str], tuple[int, set[bool]]] = {}
+    for row in rows:
+        strength = (_RULES if row["judge"] == "auto" else _COMPARED) if is_pair(row) else _BY_ITSELF
+        for side, label in (("chosen", True), ("rejected", False)):
+            if row[side] is None:
+                continue
+            best, labels = words.get((row["prompt"], row[side]), (-1, set()))
+            if strength >= best:
+                words[row["prompt"], row[side]] = strength, {label} | (labels if strength == best else set())
+    return words
+
+
+def is_pair(row: Mapping[str, Any]) -> bool:
+    """Whether both sides are there: a line judged by itself is `chosen` or `rejected`, and the other side is None."""
+    return row["chosen"] is not None and row["rejected"] is not None
 
 
 # --- Annotation tools
@@ -149,8 +178,7 @@ def to_table(rows: Rows) -> list[Row]:
             "reasons": ", ".join(row["reasons"]),
             "judge": row["judge"],
             "group": row["group"],
-            "chosen_origin": row["chosen_origin"]["kind"],
-            "rejected_origin": row["rejected_origin"]["kind"],
+            **{key: row[key] and row[key]["kind"] for key in ("chosen_origin", "rejected_origin")},
         }
         for row in rows
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,54 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 # --- TRL: https://huggingface.co/docs/trl/dataset_formats
 
 
-def test_kto_has_every_line_once_and_none_that_is_both(tmp_path: Path) -> None:
-    assert write(ROWS, tmp_path / "kto.jsonl", "kto") == 4
-    assert rows_of(tmp_path / "kto.jsonl") == [
-        {"prompt": PROMPT, "completion": "좋은 아침입니다.", "label": True},
-        {"prompt": PROMPT, "completion": "=HYPERLINK()", "label": False},
-        {"prompt": PROMPT, "completion": "-라고?", "label": False},
-        {"prompt": PROMPT, "completion": "나빠요, 정말\n나빠요.", "label": False},
-    ]
+def by_line(rows: list[dict[str, Any]]) -> dict[str, bool]:
+    """Label by completion; every line once."""
+    assert len({row["completion"] for row in rows}) == len(rows)
+    assert {row["prompt"] for row in rows} == {PROMPT}
+    return {row["completion"]: row["label"] for row in rows}
+
+
+def alone(line: str, good: bool, **others: Any) -> dict[str, Any]:
+    """A line that a person judged by itself."""
+    row: dict[str, Any] = {**ROWS[0], "judge": "person", "chosen": None, "rejected": None, "chosen_origin": None}
+    side = "chosen" if good else "rejected"
+    return {**row, "rejected_origin": None, side: line, f"{side}_origin": {"kind": "imported"}, **others}
+
+
+def test_kto_has_every_line_once_and_what_people_compared_outweighs_the_rules(tmp_path: Path) -> None:
+    assert write(ROWS, tmp_path / "kto.jsonl", "kto") == 5
+    assert by_line(rows_of(tmp_path / "kto.jsonl")) == {
+        "좋은 아침입니다.": True,
+        "=HYPERLINK()": False,
+        "-라고?": False,
+        "그저 그래요.": True,  # the rules' pairs reject it, a person chose it
+        "나빠요, 정말\n나빠요.": False,
+    }
+
+
+def test_a_line_that_won_one_comparison_and_lost_another_is_no_kto_line_but_may_be_learnt() -> None:
+    rows = [*ROWS[1:3], {**ROWS[2], "chosen": "좋은 아침입니다.", "rejected": "그저 그래요."}]
+    assert "그저 그래요." not in by_line(formats.to_kto(rows))
+    assert {"prompt": PROMPT, "completion": "그저 그래요."} in formats.to_sft(rows)
+
+
+def test_what_was_said_of_a_line_by_itself_outweighs_every_comparison() -> None:
+    rows = [*ROWS, alone("-라고?", True), alone("좋은 아침입니다.", False), alone("새 대사.", True), alone("헌 대사.", False)]
+    labels = by_line(formats.to_kto(rows))
+    assert (labels["-라고?"], labels["좋은 아침입니다."], labels["새 대사."], labels["헌 대사."]) == (True, False, True, False)
+    assert {row["completion"] for row in formats.to_sft(rows)} == {"-라고?", "그저 그래요.", "새 대사."}
+    disputed = [*rows, alone("새 대사.", False)]
+    assert "새 대사." not in by_line(formats.to_kto(disputed))
+    assert "새 대사." not in {row["completion"] for row in formats.to_sft(disputed)}
+    other = alone("새 대사.", False, prompt="### User:\n나이: 20대\n\n### Assistant:\n")
+    assert {"prompt": PROMPT, "completion": "새 대사.", "label": True} in formats.to_kto([*rows, other])
+
+
+def test_neighbours_in_a_kto_file_seldom_have_the_same_prompt() -> None:
+    rows = [{**ROWS[0], "prompt": f"{n}", "chosen": f"좋은 {n}", "rejected": f"나쁜 {n}"} for n in range(200)]
+    prompts = [row["prompt"] for row in formats.to_kto(rows)]
+    assert sum(a == b for a, b in pairwise(prompts)) < 10
+    assert formats.to_kto(rows) == formats.to_kto(rows[::-1])
 
 
 def test_sft_has_every_chosen_line_once() -> None:
@@ -170,6 +211,10 @@ def test_a_spreadsheet_shows_korean_and_runs_nothing(tmp_path: Path) -> None:
     assert [row["rejected"] for row in rows] == ["'=HYPERLINK()", "'-라고?", "나빠요, 정말\n나빠요.", "그저 그래요."]
     assert [row["성별"] for row in rows] == ["여성", "", "", ""]
     assert rows[0]["rejected_origin"] == "corrupted"
+    write([*ROWS, alone("좋다.", True)], tmp_path / "alone.csv", "csv")
+    with (tmp_path / "alone.csv").open(encoding="utf-8-sig", newline="") as file:
+        (*_, single) = csv.DictReader(file)
+    assert (single["chosen"], single["rejected"], single["rejected_origin"]) == ("좋다.", "", "")
     for text in ("+1", "@SUM(A1)", "\t=1", "＝1"):
         assert formats.safe_cell(text) == f"'{text}"
 
