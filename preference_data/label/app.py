@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
 
 from textual import events, work
 from textual.app import App, ComposeResult
@@ -51,6 +51,7 @@ class LabelScreen(Screen[None]):
         self.session, self.texts = session, texts
         self._hints: dict[tuple[str, int], Hints] = {}
         self._hints_on = False
+        self._in_dialogue = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
@@ -152,7 +153,12 @@ class LabelScreen(Screen[None]):
             self.do(("left", "right")[message.index])
 
     def do(self, name: str) -> None:
-        """Carries out a command: one of those below, or else a choice."""
+        """Carries out a command: one of those below, or else a choice.
+
+        Keys typed ahead while a panel opens, or between two panels, come here and mean nothing: "e1" must not choose A.
+        """
+        if self._in_dialogue or self.app.screen is not self:
+            return
         action = getattr(self, f"do_{name}", None)
         self._attempt(action or (lambda: self._judge(name)))
 
@@ -185,12 +191,23 @@ class LabelScreen(Screen[None]):
         self.show()
 
     def do_edit(self) -> None:
-        self._edit()
+        self._hold(self._edit())
 
     do_fix = do_edit
 
     def do_reason(self) -> None:
-        self._reason()
+        self._hold(self._reason())
+
+    def _hold(self, dialogue: Coroutine[Any, Any, None]) -> None:
+        """Leads through panels, and lets no key by until the last one is closed."""
+        self._in_dialogue = True
+        self.run_worker(self._held(dialogue))
+
+    async def _held(self, dialogue: Coroutine[Any, Any, None]) -> None:
+        try:
+            await dialogue
+        finally:
+            self._in_dialogue = False
 
     def do_hints(self) -> None:
         item = self._item()
@@ -230,7 +247,6 @@ class LabelScreen(Screen[None]):
     def do_leave(self) -> None:
         self.app.exit()
 
-    @work
     async def _edit(self) -> None:
         from preference_data.label.panels import EditPanel
 
@@ -252,18 +268,18 @@ class LabelScreen(Screen[None]):
         self.show()
         self.say(self.texts("edited_now_choose"), "good")
 
-    @work
     async def _reason(self) -> None:
         from preference_data.label.panels import DROP, KindPanel, MarkPanel
 
         index = await self._which("which_reason")
         if index is None:
             return
-        kind = await self.app.push_screen_wait(KindPanel(self.texts))
+        line = self._item().lines[index].line
+        kind = await self.app.push_screen_wait(KindPanel(self.texts, line))
         if kind == DROP:
             self._attempt(self.session.drop_reason)
         elif kind is not None:
-            mark = await self.app.push_screen_wait(MarkPanel(self.texts, kind, self._item().lines[index].line))
+            mark = await self.app.push_screen_wait(MarkPanel(self.texts, kind, line))
             if mark is not None:
                 self._attempt(lambda: self.session.add_reason(index, kind, None if mark == "whole" else mark))
         self.show()
@@ -276,7 +292,9 @@ class LabelScreen(Screen[None]):
         if item is None:
             self.say(self.texts("nothing_here"))
             return None
-        return 0 if item.mode == "line" else await self.app.push_screen_wait(SidePanel(self.texts, question))
+        if item.mode == "line":
+            return 0
+        return await self.app.push_screen_wait(SidePanel(self.texts, question, [line.line for line in item.lines]))
 
     def _item(self) -> Item:
         if self.session.item is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from textual import events
@@ -35,6 +35,7 @@ class Panel(ModalScreen[Result | None], Generic[Result]):
     Panel > Vertical { width: 90%; max-width: 100; height: auto; max-height: 100%; border: round $accent; padding: 0 1; }
     Panel .title { text-style: bold; }
     Panel .keys { color: $text-muted; }
+    Panel .line { max-height: 2; }
     Panel .note { color: $warning; height: auto; }
     Panel .note.-empty { display: none; }
     Panel TextArea { height: auto; min-height: 3; max-height: 12; border: tall $border-blurred; }
@@ -62,8 +63,13 @@ class Panel(ModalScreen[Result | None], Generic[Result]):
         note.update(text)
         note.remove_class("-empty")
 
+    def answer(self, result: Result | None) -> None:
+        """Closes the panel, once: a second Esc that was typed ahead comes to a panel that is no longer there."""
+        if self.app.screen is self:
+            self.dismiss(result)
+
     def action_leave(self) -> None:
-        self.dismiss(None)
+        self.answer(None)
 
     def before_exit(self) -> None:
         """Called when the program ends while the panel is open."""
@@ -72,21 +78,22 @@ class Panel(ModalScreen[Result | None], Generic[Result]):
 class SidePanel(Panel[int]):
     """Which of the two lines is meant: answers its place on the screen."""
 
-    def __init__(self, texts: Texts, name: str) -> None:
+    def __init__(self, texts: Texts, name: str, lines: Sequence[str]) -> None:
         super().__init__(texts, "which", texts(name))
+        self._lines = lines
 
     def body(self) -> ComposeResult:
-        yield KeyButton("left", "1 A")
-        yield KeyButton("right", "2 B")
+        for side, key, line in zip(("left", "right"), ("1 A", "2 B"), self._lines, strict=True):
+            yield KeyButton(side, f"{key}  {visible(line)}")
 
     def on_key(self, event: events.Key) -> None:
         side = {"1": 0, "left": 0, "2": 1, "right": 1}.get(latin(event.character or event.key))
         if side is not None:
             event.stop()
-            self.dismiss(side)
+            self.answer(side)
 
     def on_key_button_pressed(self, message: KeyButton.Pressed) -> None:
-        self.dismiss(("left", "right").index(message.command))
+        self.answer(("left", "right").index(message.command))
 
 
 class EditPanel(Panel[bool]):
@@ -114,11 +121,11 @@ class EditPanel(Panel[bool]):
         except sqlite3.Error as error:
             self.note(self.texts("not_saved", error=error))
         else:
-            self.dismiss(True)
+            self.answer(True)
 
     def action_leave(self) -> None:
         self.before_exit()
-        self.dismiss(None)
+        self.answer(None)
 
     def before_exit(self) -> None:
         self._keep(self.query_one(TextArea).text)
@@ -129,17 +136,19 @@ class KindPanel(Panel[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace", "drop", show=False)]
 
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, texts: Texts, line: str) -> None:
         super().__init__(texts, "reason")
+        self._line = line
 
     def body(self) -> ComposeResult:
+        yield Static(visible(self._line), classes="line", markup=False)
         yield OptionList(*(Option(self.texts.kind(kind), id=kind) for kind in KINDS), markup=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(event.option_id)
+        self.answer(event.option_id)
 
     def action_drop(self) -> None:
-        self.dismiss(DROP)
+        self.answer(DROP)
 
 
 class MarkPanel(Panel[Mark]):
@@ -160,7 +169,7 @@ class MarkPanel(Panel[Mark]):
     def action_mark(self) -> None:
         # `visible` leaves one text line, so that columns are offsets.
         (_, start), (_, end) = sorted(self.query_one(TextArea).selection)
-        self.dismiss((start, end) if start < end else "whole")
+        self.answer((start, end) if start < end else "whole")
 
 
 class ReadingPanel(Panel[None]):
@@ -181,4 +190,4 @@ class ReadingPanel(Panel[None]):
     def on_key(self, event: events.Key) -> None:
         if latin(event.character or event.key) in (self._closing_key, "q"):
             event.stop()
-            self.dismiss(None)
+            self.answer(None)

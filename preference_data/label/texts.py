@@ -25,7 +25,9 @@ class Texts:
         return self(f"choice_{choice}")
 
     def duration(self, seconds: float) -> str:
-        return self("minutes", count=round(seconds / 60)) if seconds >= 90 else self("seconds", count=round(seconds))
+        if seconds < 90:
+            return self("seconds", count=round(seconds))
+        return self("minutes", count=round(seconds / 60)) if seconds < 5400 else self("hours", count=round(seconds / 3600, 1))
 
 
 KIND_NAMES: Mapping[str, Mapping[str, str]] = {
@@ -73,6 +75,7 @@ _KO = {
     "remaining": "약 {time} 남음",
     "seconds": "{count}초",
     "minutes": "{count}분",
+    "hours": "{count}시간",
     "line_single": "대사",
     # The keys at the foot of the screen
     "key_left": "1 A가 낫다",
@@ -184,6 +187,7 @@ _EN = {
     "remaining": "about {time} left",
     "seconds": "{count} s",
     "minutes": "{count} min",
+    "hours": "{count} h",
     "line_single": "Line",
     "key_left": "1 A is better",
     "key_right": "2 B is better",

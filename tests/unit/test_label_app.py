@@ -332,3 +332,39 @@ def test_the_picture_in_the_documentation_is_made_by_the_program(tmp_path: Path,
         assert text.startswith("<svg")
         assert "어느 대사가 나은가요?" in text
         assert "✓ 저장됨" in text
+
+
+def test_keys_typed_ahead_choose_nothing_and_close_a_panel_once(store: Store) -> None:
+    async def scene(pilot: Pilot[None], session: Session) -> None:
+        for burst in (("e", "1"), ("r", "2", "9"), ("g", "g"), ("?", "1")):
+            for key in burst:
+                pilot.app.post_message(events.Key(key, key))
+            await settle(pilot)
+            await settle(pilot)
+            assert said(store) == []
+            assert len(pilot.app.screen_stack) == 2
+            for _ in range(3):
+                pilot.app.post_message(events.Key("escape", None))
+            await settle(pilot)
+            assert len(pilot.app.screen_stack) == 1
+        await press(pilot, "1")
+        assert len(said(store)) == 1
+
+    play(store, scene)
+
+
+def test_panels_show_the_line_that_they_ask_about(store: Store) -> None:
+    async def scene(pilot: Pilot[None], session: Session) -> None:
+        assert session.item is not None
+        first, second = (line.line for line in session.item.lines)
+        await press(pilot, "r")
+        text = "\n".join(screen(pilot))
+        assert f"1 A  {first}" in text
+        assert f"2 B  {second}" in text
+        await press(pilot, "2")
+        rows = screen(pilot)
+        assert any(second in row for row in rows)
+        assert any("재방문 간격과 어긋남" in row for row in rows)
+        assert any("Esc 닫기" in row for row in rows)
+
+    play(store, scene)
