@@ -80,9 +80,12 @@ def judge(store: Store, task_id: str, annotator: str, judgement: Judgement, *, r
     return _append(store, task_id, annotator, round, kind, judgement.to_payload())
 
 
-def undo_last(store: Store, annotator: str) -> Event | None:
-    """Takes back the annotator's latest judgement that still stands, of whatever day, and returns it; None where there is none."""
-    standing = [e for e in events(store, "annotator = ?", (annotator,)) if e.kind == "judge"]
+def undo_last(store: Store, annotator: str, kind: str = "judge") -> Event | None:
+    """Takes back this person's latest judgement (or, by kind, adjudication) that still stands, of whatever day, and returns it.
+
+    None where there is none.
+    """
+    standing = list(events(store, "annotator = ? AND kind = ?", (annotator, kind)))
     if not standing:
         return None
     last = standing[-1]

@@ -33,6 +33,8 @@ from preference_data.tasks import Task, queue
 BREAK = timedelta(minutes=5)  # a longer gap between two acts is a pause, not work
 _EXAMPLES = 3
 MODES = ("pair", "line")
+# Judging and taking a judgement back; what an editor does in review is another work.
+_ACTS = "kind = 'judge' OR json_extract(payload, '$.undoes') IN (SELECT id FROM event WHERE kind = 'judge')"
 
 Label = frozenset[str]  # kinds that somebody gave a line
 Verdicts = Mapping[str, frozenset[str]]  # kinds that the rules give a line, by candidate id
@@ -76,7 +78,7 @@ class CheckFigures:
 def paces(store: Store) -> dict[str, Pace]:
     """By annotator: everybody who was assigned a task, or judged one."""
     acts: dict[str, list[Event]] = defaultdict(list)
-    for event in events(store, "kind <> 'adjudicate'", undone=True):
+    for event in events(store, _ACTS, undone=True):
         acts[event.annotator].append(event)
     assigned: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for annotator, task_id, round in store.db.execute("SELECT annotator, task_id, round FROM assignment"):

@@ -9,17 +9,26 @@ import click
 
 from npc_align.domain import Domain
 from npc_align.errors import UserError
-from preference_data.judgements import Judgement, Reason
+from preference_data.judgements import Judgement, Reason, undo_last
 from preference_data.label.keys import latin
-from preference_data.label.texts import KIND_NAMES
+from preference_data.label.tagging import Tag, ask_tag
+from preference_data.label.texts import KIND_NAMES, Texts
 from preference_data.outcomes import judgement_of
 from preference_data.review import CHECKER, DISAGREEMENT, FLAG, Case, add_better_line, adjudicate, better_line, cases
 from preference_data.store import Store
 
-LATER, BACK, LEAVE = "later", "back", "leave"
+LATER, UNDO, LEAVE = "later", "undo", "leave"
 _SAID_OF_PAIRS = {"1": "first", "2": "second", "0": "tie", "t": "tie", "9": "both_bad", "b": "both_bad", "x": "skip"}
 _SAID_OF_LINES = {"1": "good", "2": "bad", "x": "skip"}
-_COMMANDS = {"": LATER, "s": LATER, "u": BACK, "q": LEAVE}
+_COMMANDS = {"": LATER, "s": LATER, "u": UNDO, "q": LEAVE}
+
+
+@dataclass
+class _Word:
+    """What the editor said of a case so far."""
+
+    edited: str | None = None
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class _Answer:
 def walk(store: Store, editor: str, language: str) -> int:
     """Shows case after case until the editor leaves or none is left, and returns on how many tasks they gave their word."""
     texts, found = TEXTS[language], cases(store)
-    place, written = 0, set()
+    place = 0
+    written: set[str] = set()
     click.echo(texts["nothing"] if not found else texts["begin"].format(count=len(found)))
     while place < len(found):
         case = found[place]
@@ -44,35 +54,72 @@ def walk(store: Store, editor: str, language: str) -> int:
             break
         if answer.command == LEAVE:
             break
+        if answer.command == UNDO:
+            place = _take_back(store, editor, found, place, written, texts)
+            continue
         if answer.word is not None:
             adjudicate(store, case, editor, answer.word)
             written.add(case.words.task.id)
-        place = max(0, place - 1) if answer.command == BACK else place + 1
+        place += 1
     click.echo("\n" + texts["end"].format(written=len(written), left=len(found) - len(written)))
     return len(written)
 
 
+def _take_back(store: Store, editor: str, found: list[Case], place: int, written: set[str], texts: dict[str, str]) -> int:
+    """Takes back the editor's latest word, of whatever day, and returns where its case now stands among those found."""
+    event = undo_last(store, editor, "adjudicate")
+    if event is None:
+        click.echo(texts["nothing_to_undo"])
+        return place
+    click.echo(texts["undone"].format(said=texts[event.judgement.choice if event.judgement else "skip"]))
+    written.discard(event.task_id)
+    places = {case.words.task.id: at for at, case in enumerate(found)}
+    if event.task_id not in places:  # from an earlier sitting
+        found[place:place] = [case for case in cases(store) if case.words.task.id == event.task_id]
+    return places.get(event.task_id, place)
+
+
 def _ask(store: Store, case: Case, editor: str, language: str) -> _Answer:
     """Asks until the answer is one that can be used."""
-    texts, mode, started, edited = TEXTS[language], case.words.task.mode, time.monotonic(), None
+    texts, mode, started, so_far = TEXTS[language], case.words.task.mode, time.monotonic(), _Word()
     choices = _SAID_OF_PAIRS if mode == "pair" else _SAID_OF_LINES
     while True:
-        typed = str(click.prompt(texts[f"ask_{mode}"], default="", show_default=False)).strip()
+        typed = _typed(texts[f"ask_{mode}"])
         # A note stands apart, so that "10" is no first line with the note "0"; "e2" is a command of its own.
         first, _, rest = typed.partition(" ")
         key, note = latin(first), rest.strip() or None
         seconds = round(time.monotonic() - started, 1)
         if key in choices:
-            kept = None if choices[key] in ("good", "bad", "skip") else edited
-            return _Answer(word=Judgement(choices[key], edited=kept, note=note, seconds=seconds))
+            kept = None if choices[key] in ("good", "bad", "skip") else so_far.edited
+            return _Answer(word=Judgement(choices[key], edited=kept, note=note, reasons=so_far.reasons, seconds=seconds))
         if key in _COMMANDS and note is None:
             return _Answer(_COMMANDS[key])
-        if latin(first[:1]) != "e" or first[1:] not in ("", "1", "2") or note is not None:
+        command, after = latin(first[:1]), first[1:]
+        if command not in ("e", "r") or after not in ("", "1", "2")[: 1 + len(case.lines)] or note is not None:
             click.echo(texts["what"])
-            continue
-        edited = _ask_better(store, case, editor, first[1:], texts)
-        if mode == "line" and edited is not None:
-            return _Answer(word=Judgement("fix", edited=edited, seconds=seconds))
+        elif command == "r":
+            so_far.reasons = _tagged(case, after, so_far.reasons, language)
+        else:
+            so_far.edited = _ask_better(store, case, editor, after, texts) or so_far.edited
+            if mode == "line" and so_far.edited is not None:
+                return _Answer(word=Judgement("fix", edited=so_far.edited, reasons=so_far.reasons, seconds=seconds))
+
+
+def _tagged(case: Case, after: str, reasons: tuple[Reason, ...], language: str) -> tuple[Reason, ...]:
+    """The reasons with one more, or one less."""
+    index = 1 if after == "2" else 0
+    tag = ask_tag(case.lines[index].line, Texts(language), _typed, droppable=bool(reasons))
+    if isinstance(tag, Tag):
+        new = Reason(("first", "second")[index], tag.kind, *(tag.span or (None, None)))
+        reasons = (*reasons, new) if new not in reasons else reasons
+    elif tag is not None:
+        reasons = reasons[:-1]
+    click.echo("   " + ("  ".join(_reason(case, reason, language) for reason in reasons) or TEXTS[language]["no_reason"]))
+    return reasons
+
+
+def _typed(prompt: str) -> str:
+    return str(click.prompt(prompt, default="", show_default=False, prompt_suffix="" if prompt.endswith("> ") else ": ")).strip()
 
 
 def _ask_better(store: Store, case: Case, editor: str, after: str, texts: dict[str, str]) -> str | None:
@@ -80,7 +127,7 @@ def _ask_better(store: Store, case: Case, editor: str, after: str, texts: dict[s
     offered = list(case.edits.items())
     for number, (annotator, line) in enumerate(offered, start=1):
         click.echo(f"   {number}) {_shown(line)} ({annotator})")
-    typed = str(click.prompt(texts["better"], default="", show_default=False)).strip()
+    typed = _typed(texts["better"])
     if not typed:
         return None
     if typed.isdecimal() and 1 <= int(typed) <= len(offered):
@@ -144,18 +191,21 @@ TEXTS: dict[str, dict[str, str]] = {
         "begin": "다시 볼 과제 {count}개입니다. 답은 그때그때 저장됩니다. 번호 뒤에 메모를 쓸 수 있습니다 (예: 1 조사가 맞음).",
         "nothing": "다시 볼 과제가 없습니다.",
         "end": "판정 {written}개를 저장했습니다. 남은 과제는 {left}개이고, 같은 명령으로 이어서 합니다.",
-        "ask_pair": "1·2 그쪽이 낫다, 0 비슷, 9 둘 다 나쁨, e1·e2 고치기, x 빼기, Enter 나중에, u 이전, q 끝",
-        "ask_line": "1 좋다, 2 나쁘다, e 고치기, x 빼기, Enter 나중에, u 이전, q 끝",
+        "ask_pair": "1·2 그쪽이 낫다, 0 비슷, 9 둘 다 나쁨, e1·e2 고치기, r1·r2 이유, x 빼기, Enter 나중에, u 되돌리기, q 끝",
+        "ask_line": "1 좋다, 2 나쁘다, e 고치기, r 이유, x 빼기, Enter 나중에, u 되돌리기, q 끝",
         "better": "고친 대사 (번호를 쓰면 그 사람의 대사, Enter 그만두기)",
         "kept": "고친 대사를 저장했습니다: {line}",
         "no_better": "빈 대사이거나 고치지 않은 대사입니다.",
+        "undone": "마지막 판정을 되돌렸습니다: {said}",
+        "nothing_to_undo": "되돌릴 판정이 없습니다.",
+        "no_reason": "이유 없음",
         "what": "모르는 답입니다. 아래에서 골라 주세요.",
         "rules": "검사:",
         "unchecked": "검사: 오늘의 규칙으로는 아직 보지 않음 (npc-pref check)",
-        "flagged": "(깃발)",
+        "flagged": "(다시 볼 대사로 표시)",
         "hinted": "(힌트를 보고 판정)",
         DISAGREEMENT: "의견이 갈림",
-        FLAG: "깃발",
+        FLAG: "표시",
         CHECKER: "검사와 어긋남",
         "first": "1번이 낫다",
         "second": "2번이 낫다",
@@ -170,11 +220,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "begin": "{count} tasks to look at again. Every answer is saved at once. A note may follow the number (as in: 1 the particle is right).",
         "nothing": "Nothing to look at again.",
         "end": "{written} words saved. {left} tasks are left; the same command goes on.",
-        "ask_pair": "1, 2 the better one; 0 alike, 9 both bad, e1, e2 mend, x drop, Enter later, u back, q quit",
-        "ask_line": "1 good, 2 bad, e mend, x drop, Enter later, u back, q quit",
+        "ask_pair": "1, 2 the better one; 0 alike, 9 both bad, e1, e2 mend, r1, r2 reason, x drop, Enter later, u undo, q quit",
+        "ask_line": "1 good, 2 bad, e mend, r reason, x drop, Enter later, u undo, q quit",
         "better": "The better line (a number takes that person's, Enter leaves it)",
         "kept": "The better line is saved: {line}",
         "no_better": "The line is empty, or not changed.",
+        "undone": "Your last word is taken back: {said}",
+        "nothing_to_undo": "There is nothing to take back.",
+        "no_reason": "no reasons",
         "what": "No such answer; choose one of these.",
         "rules": "checks:",
         "unchecked": "checks: not yet looked at by today's rules (npc-pref check)",

@@ -19,7 +19,7 @@ from preference_data.label.hints import Hints, fresh_hints, stored_hints
 from preference_data.label.keys import command, composed_hangul
 from preference_data.label.session import Item, Refused, Session
 from preference_data.label.texts import Texts
-from preference_data.label.widgets import Card, KeyButton, KeyRow, LineBox
+from preference_data.label.widgets import Card, KeyButton, KeyRow, LineBox, packed
 
 _FOOT = {
     "pair": (
@@ -28,6 +28,8 @@ _FOOT = {
     ),
     "line": (("good", "bad", "fix", "skip"), ("undo", "reason", "flag", "hints", "guideline", "help", "leave")),
 }
+_CARD_ROWS = 7
+_SMALLEST = (60, 15)  # columns and rows; below that something is out of sight
 _AT_THE_END = ("undo", "guideline", "help", "leave")
 
 
@@ -68,8 +70,16 @@ class LabelScreen(Screen[None]):
         yield Vertical(id="foot")
 
     def on_mount(self) -> None:
-        self._foot_mode = ""
+        self._key_rows: list[tuple[str, ...]] = []
         self.show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        # The lines come first: on a low screen the card scrolls.
+        self.query_one(Card).styles.max_height = min(_CARD_ROWS, height * 2 // 5)
+        self._show_keys(self.session.item)
+        if width < _SMALLEST[0] or height < _SMALLEST[1]:
+            self.say(self.texts("too_small", width=width, height=height))
 
     # --- What stands on the screen
 
@@ -104,15 +114,17 @@ class LabelScreen(Screen[None]):
         self.query_one("#draft").display = bool(said)
 
     def _show_keys(self, item: Item | None) -> None:
-        mode = "end" if item is None else item.mode
-        if mode != self._foot_mode:
-            self._foot_mode = mode
-            rows = (_AT_THE_END,) if item is None else _FOOT[mode]
+        groups = (_AT_THE_END,) if item is None else _FOOT[item.mode]
+        rows = [row for group in groups for row in packed(self.texts, group, self.size.width)]
+        if len(rows) > len(groups):
+            rows = packed(self.texts, sum(groups, ()), self.size.width)
+        if rows != self._key_rows:
+            self._key_rows = rows
             foot = self.query_one("#foot", Vertical)
             foot.styles.height = len(rows)
             self.call_later(self._replace_keys, foot, rows)
 
-    async def _replace_keys(self, foot: Vertical, rows: tuple[tuple[str, ...], ...]) -> None:
+    async def _replace_keys(self, foot: Vertical, rows: list[tuple[str, ...]]) -> None:
         await foot.remove_children()
         await foot.mount(*(KeyRow(self.texts, row) for row in rows))
 

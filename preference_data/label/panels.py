@@ -38,8 +38,9 @@ class Panel(ModalScreen[Result | None], Generic[Result]):
     Panel .line { max-height: 2; }
     Panel .note { color: $warning; height: auto; }
     Panel .note.-empty { display: none; }
-    Panel TextArea { height: auto; min-height: 3; max-height: 12; border: tall $border-blurred; }
-    Panel OptionList, Panel OptionList:focus { height: auto; max-height: 16; border: none; padding: 0; }
+    Panel TextArea { height: auto; min-height: 3; max-height: 50vh; border: tall $border-blurred; }
+    Panel OptionList, Panel OptionList:focus { height: 1fr; border: none; padding: 0; }
+    KindPanel > Vertical { height: 100%; max-height: 23; }
     Panel VerticalScroll { height: 1fr; }
     """
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import click
 
-from npc_align.violation import KINDS
 from preference_data.label import report
 from preference_data.label.guideline import read_guideline
 from preference_data.label.hints import fresh_hints, stored_hints, visible
 from preference_data.label.keys import command, composed_hangul, latin
 from preference_data.label.session import Item, Refused, Session
+from preference_data.label.tagging import Tag, ask_tag
 from preference_data.label.texts import Texts
 
 _SPELT = {"s": "skip", "u": "undo"}  # Space and Backspace can't be typed on a line of their own
@@ -74,7 +74,9 @@ class PlainPrompts:
 
     def _show(self, item: Item) -> None:
         domain, attributes = self.session.store.domain, item.lines[0].attributes
-        labels = [(a.prompt_key, a.labels.get(attributes[a.key])) for a in domain.attributes if a.key in attributes]
+        labels = [
+            (a.prompt_key.replace("_", " "), a.labels.get(attributes[a.key])) for a in domain.attributes if a.key in attributes
+        ]
         click.echo(f"\n--- {report.progress(self.session, self.texts)}")
         click.echo(" · ".join(f"{key} {value}" for key, value in labels))
         for index, line in enumerate(item.lines):
@@ -111,18 +113,13 @@ class PlainPrompts:
         index = self._which()
         if index is None:
             return
-        for number, kind in enumerate(KINDS, start=1):
-            click.echo(f"{number:>3}  {self.texts.kind(kind)}")
-        chosen = self._answer("plain_kind")
-        if not chosen.isdecimal() or not 1 <= int(chosen) <= len(KINDS):
-            return
         assert self.session.item is not None
-        line, place = visible(self.session.item.lines[index].line), self._answer("plain_mark")
-        start = line.find(place)
-        if start < 0:
-            click.echo(self.texts("plain_no_such_place"))
-            return
-        self.session.add_reason(index, KINDS[int(chosen) - 1], (start, start + len(place)) if place else None)
+        line, droppable = self.session.item.lines[index].line, bool(self.session.draft.reasons)
+        tag = ask_tag(line, self.texts, self._typed, droppable=droppable)
+        if isinstance(tag, Tag):
+            self.session.add_reason(index, tag.kind, tag.span)
+        elif tag is not None:
+            self.session.drop_reason()
         self._say_draft()
 
     def _hints(self) -> None:
@@ -142,9 +139,12 @@ class PlainPrompts:
             return 0
         return {"1": 0, "2": 1}.get(latin(self._answer("plain_which")))
 
-    def _answer(self, prompt: str) -> str:
+    def _answer(self, name: str) -> str:
+        return self._typed(self.texts(name))
+
+    def _typed(self, prompt: str) -> str:
         """A line of input; "" where the input has ended."""
         try:
-            return self._read(self.texts(prompt)).strip()
+            return self._read(prompt).strip()
         except EOFError:
             return ""

@@ -114,6 +114,7 @@ _KO = {
     "other_mode": "여기서는 쓰지 않는 키입니다. ?를 누르면 쓸 수 있는 키가 나옵니다.",
     "hangul": "한글이 입력되었습니다. 한/영 키로 영문으로 바꾸거나 숫자 키(1 2 0 9)를 쓰세요.",
     "unknown_key": "뜻이 없는 키입니다. ?를 누르면 쓸 수 있는 키가 나옵니다.",
+    "too_small": "창이 작아({width}x{height}) 다 보이지 않을 수 있습니다. 80x24 이상으로 키워 주세요.",
     "edited": "고친 대사: {line}",
     "edited_now_choose": "고친 대사를 저장했습니다. 이제 두 대사를 판정해 주세요 (1 2 0 9).",
     "reasons": "이유: {reasons}",
@@ -157,6 +158,7 @@ _KO = {
     "plain_which": "1 A, 2 B (그만두려면 Enter)> ",
     "plain_edit": "고친 대사 (그만두려면 Enter)> ",
     "plain_kind": "번호 (그만두려면 Enter)> ",
+    "plain_drop": "마지막 이유 지우기",
     "plain_mark": "틀린 곳을 그대로 옮겨 적으세요 (대사 전체면 Enter)> ",
     "plain_no_such_place": "대사에 그런 곳이 없습니다.",
     "help": """\
@@ -224,6 +226,7 @@ _EN = {
     "other_mode": "This key isn't used here. ? lists the keys.",
     "hangul": "That was Hangul. Switch to English input (한/영), or use the digits 1 2 0 9.",
     "unknown_key": "This key has no meaning. ? lists the keys.",
+    "too_small": "A window of {width}x{height} may hide something. Make it 80x24 or larger.",
     "edited": "Better line: {line}",
     "edited_now_choose": "The better line is saved. Now judge the two (1 2 0 9).",
     "reasons": "Reasons: {reasons}",
@@ -264,6 +267,7 @@ _EN = {
     "plain_which": "1 A, 2 B (Enter: leave)> ",
     "plain_edit": "better line (Enter: leave)> ",
     "plain_kind": "number (Enter: leave)> ",
+    "plain_drop": "drop the last reason",
     "plain_mark": "copy the faulty place (Enter: whole line)> ",
     "plain_no_such_place": "The line has no such place.",
     "help": """\

@@ -21,7 +21,7 @@ class Card(VerticalScroll, can_focus=False):
     """The attributes of whoever speaks, in as many columns as fit; the personality stands out."""
 
     DEFAULT_CSS = """
-    Card { height: auto; max-height: 7; border: round $primary; padding: 0 1; }
+    Card { height: auto; border: round $primary; padding: 0 1; }
     Card ItemGrid { height: auto; grid-gutter: 0 1; }
     """
 
@@ -40,7 +40,12 @@ class Card(VerticalScroll, can_focus=False):
             value = attributes.get(attribute.key)
             label = "—" if value is None else attribute.labels.get(value, str(value))
             style = "bold reverse" if attribute.key == self._personality else "bold"
-            cell.update(Content.assemble((attribute.prompt_key, "dim"), " ", (label, style)))
+            cell.update(Content.assemble((_title(attribute), "dim"), " ", (label, style)))
+
+
+def _title(attribute: Attribute) -> str:
+    """The attribute as a person reads it: keys have no spaces."""
+    return attribute.prompt_key.replace("_", " ")
 
 
 def _width(attribute: Attribute) -> int:
@@ -109,6 +114,9 @@ class KeyButton(Static):
         self.post_message(self.Pressed(self._command))
 
 
+_GAP = 2  # cells between two keys, KeyButton's margin
+
+
 class KeyRow(Horizontal):
     """A row of keys at the foot of the screen."""
 
@@ -120,3 +128,17 @@ class KeyRow(Horizontal):
 
     def __init__(self, texts: Texts, commands: Sequence[str]) -> None:
         super().__init__(*(KeyButton(command, texts(f"key_{command}")) for command in commands))
+
+
+def packed(texts: Texts, commands: Sequence[str], width: int) -> list[tuple[str, ...]]:
+    """The keys in as few rows of this width as hold them whole."""
+    rows: list[tuple[str, ...]] = []
+    left = 0
+    for command in commands:
+        needed = cell_len(texts(f"key_{command}"))
+        if not rows or needed > left:
+            rows.append(())
+            left = width
+        rows[-1] += (command,)
+        left -= needed + _GAP
+    return rows

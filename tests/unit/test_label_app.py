@@ -316,13 +316,38 @@ def test_nothing_is_cut_off_and_borders_line_up(store: Store, size: tuple[int, i
             for command in ("left", "both_bad", "skip", "undo", "leave"):
                 assert "".join(Texts(language)(f"key_{command}").split()) in flat
             for attribute in store.domain.attributes:
-                assert f"{attribute.prompt_key}{attribute.labels[session.item.lines[0].attributes[attribute.key]]}" in flat  # type: ignore[union-attr]
+                assert (
+                    f"{attribute.prompt_key.replace('_', '')}{attribute.labels[session.item.lines[0].attributes[attribute.key]]}"
+                    in flat
+                )  # type: ignore[union-attr]
             box = pilot.app.screen.query_one("#line-0" if session.item.lines[0].line == LONG else "#line-1")  # type: ignore[union-attr]
             assert box.max_scroll_y == 0
             await press(pilot, "f")
         assert "↵␛[31m끝." in flat
 
     play(store, scene, language=language, size=size)
+
+
+def test_a_small_window_hides_no_key_and_grows_again(store: Store) -> None:
+    async def scene(pilot: Pilot[None], session: Session) -> None:
+        assert session.item is not None
+        for width, height in ((60, 15), (40, 12), (80, 24)):
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            await settle(pilot)
+            rows = screen(pilot)
+            assert len(rows) == height
+            assert {cell_len(row) for row in rows} == {width}
+            flat = "".join("".join(rows).split())
+            for command in ("left", "both_bad", "skip", "undo", "guideline", "leave"):
+                assert "".join(Texts("ko")(f"key_{command}").split()) in flat
+            assert ("창이작아(40x12)" in flat) == (width == 40)
+            assert width == 40 or pilot.app.screen.query_one("#line-0").content_size.height > 2
+            await press(pilot, "f", "r", "1")
+            assert any("Esc 닫기" in row for row in screen(pilot))
+            await press(pilot, "escape")
+
+    play(store, scene)
 
 
 def test_the_picture_in_the_documentation_is_made_by_the_program(tmp_path: Path, root: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from opinions import say, store_with
 
+from npc_align.violation import KINDS
 from preference_data import people_cli, tasks
 from preference_data.judgements import Judgement, Reason, adjudications, undo_last
 from preference_data.outcomes import final_outcomes
+from preference_data.people_stats import paces
 from preference_data.review import CHECKER, DISAGREEMENT, FLAG, cases
 from preference_data.store import NewCandidate, Store, content_id
 
@@ -114,6 +117,45 @@ def test_going_back_says_it_anew(store: Store) -> None:
     assert (word(store, a).choice, word(store, b).choice) == ("second", "tie")
 
 
+def test_a_word_is_taken_back_for_good_and_after_a_restart(store: Store) -> None:
+    a, b, *_ = pairs(store)
+    for task in (a, b):
+        say(store, task, {"mina": "first", "junho": "second"})
+    shown = review(store, "--annotator", "ed", typed="u\n1\n2\n").output
+    assert "되돌릴 판정이 없습니다." in shown
+    say(store, lines(store)[0][0], {"mina": "good"})
+    shown = review(store, "--annotator", "ed", typed="u\nu\nq\n").output
+    assert "되돌렸습니다: 2번이 낫다" in shown
+    assert "되돌렸습니다: 1번이 낫다" in shown
+    assert adjudications(store) == {}
+    assert shown.rstrip().endswith("판정 0개를 저장했습니다. 남은 과제는 3개이고, 같은 명령으로 이어서 합니다.")
+    assert store.count("event") == 4 + 1 + 2 + 2
+    assert "ed" not in paces(store)
+    review(store, "--annotator", "other", typed="u\n0\nq\n")
+    assert len(adjudications(store)) == 1
+    review(store, "--annotator", "ed", typed="u\nq\n")
+    assert len(adjudications(store)) == 1, "another editor's word stays"
+
+
+def test_an_editor_tags_reasons_as_annotators_do(store: Store) -> None:
+    pair, single = pairs(store)[0], lines(store)[0][0]
+    say(store, pair, {"mina": "first", "junho": "second"})
+    say(store, single, {"mina": "good", "junho": "bad"})
+    kinds = {kind: str(number) for number, kind in enumerate(KINDS, start=1)}
+    one = f"r2\n{kinds['josa_error']}\n를을\nr1\n{kinds['length']}\n\nr1\n0\nr2\n{kinds['length']}\n없는 자리\n1\n"
+    two = f"r\n{kinds['repetition']}\n\nr2\n2 메모\n"
+    by_mode = {"pair": one, "line": two}
+    shown = review(store, "--annotator", "ed", typed="".join(by_mode[c.words.task.mode] for c in cases(store))).output
+    line = store.candidate(str(pair.second_id), "").line
+    at = line.index("를을")
+    assert word(store, pair) == replace(word(store, pair), choice="first", reasons=(Reason("second", "josa_error", at, at + 2),))
+    assert word(store, single).reasons == (Reason("first", "repetition"),)
+    assert word(store, single).note == "메모"
+    assert "[2: 조사 틀림 (조사" in shown or "[2: 조사 틀림 「를을」]" in shown
+    assert "대사에 그런 곳이 없습니다." in shown
+    assert final_outcomes(store)[pair.id].reasons == (Reason("second", "josa_error", at, at + 2),)
+
+
 def test_what_cannot_be_used_is_asked_again_and_the_end_of_input_keeps_what_was_said(store: Store) -> None:
     a, b, *_ = pairs(store)
     for task in (a, b):
@@ -155,7 +197,7 @@ def test_the_editor_sees_who_said_what(store: Store) -> None:
     said = Judgement("second", reasons=(Reason("second", "josa_error", 6, 8),), flag=True, note="다시\x1b[2J", hints=True)
     say(store, task, {"mina": said, "junho": "first"})
     shown = review(store, "--annotator", "ed").output
-    assert "mina: 2번이 낫다  [2: 조사 틀림 「를을」]  (깃발)  (힌트를 보고 판정)" in shown
+    assert "mina: 2번이 낫다  [2: 조사 틀림 「를을」]  (다시 볼 대사로 표시)  (힌트를 보고 판정)" in shown
     assert "\x1b[2J" not in shown
     assert "검사: 말투 이탈" in shown
 
