@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections import Counter
@@ -14,8 +15,9 @@ import click
 from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, json_option
 from npc_align.errors import UserError
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
+from preference_data.export_cli import export
 from preference_data.label_cli import label
-from preference_data.options import EXPORT_FORMATS, opened, store_option
+from preference_data.options import opened, store_option
 from preference_data.people_cli import agreement, assign, review, stats
 
 if TYPE_CHECKING:
@@ -42,9 +44,13 @@ def main() -> None:
 
     All work on one store and can be run again at any time: what is done stays done.
     """
+    # A Korean Windows redirects into CP949, which has no ✓: a sign that can't be printed must not end a command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
-for _command in (init, import_, doctor, log, label, pack, merge, assign, agreement, review, stats):
+for _command in (init, import_, doctor, log, label, pack, merge, assign, agreement, review, stats, export):
     main.add_command(_command)
 
 
@@ -229,53 +235,6 @@ def pair(
     click.echo(
         json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )
-
-
-@main.command()
-@store_option
-@click.option(
-    "--output",
-    type=_PATH,
-    help="A manifest goes beside it.  [default: runs/pref/preferences.jsonl; a file of the format's own name]",
-)
-@click.option(
-    "--format",
-    "form",
-    default="dpo",
-    show_default=True,
-    type=click.Choice(list(EXPORT_FORMATS)),
-    help="dpo is TRL's prompt/chosen/rejected, which dpo/train.py reads.",
-)
-@click.option("--judged-only", is_flag=True, help="Only what people have judged.")
-@json_option
-def export(store_path: Path, output: Path | None, form: str, judged_only: bool, as_json: bool) -> None:
-    """Write the pairs: people's word where there is one, else the machine-made sides.
-
-    The formats kto, sft and csv also take lines that were judged one by one (label --mode line). A manifest (--json prints it) and a
-    datasheet go beside the file.
-
-    \b
-    Example: npc-pref export
-    Example: npc-pref export --format csv --output pairs.csv --judged-only
-    """
-    from preference_data.export import export as write
-
-    if output is None:
-        output = Path("runs/pref") / ("preferences.jsonl" if form == "dpo" else form + EXPORT_FORMATS[form][0])
-    with opened(store_path) as store:
-        manifest = write(store, output, form, judged_only=judged_only)
-    if as_json:
-        click.echo(json.dumps(manifest, ensure_ascii=False))
-        return
-    click.echo(f"{output}: {manifest['rows']} rows from {_sources(manifest)}, for {manifest['prompts']} prompts")
-    if manifest["left_out"]:
-        click.echo("Left out:")
-        _print_counts(Counter(manifest["left_out"]))
-
-
-def _sources(manifest: dict[str, Any]) -> str:
-    lines = [f"{count} {name} lines" for name, count in manifest["lines"].items()]
-    return " and ".join([f"{manifest['pairs']} pairs"] * bool(manifest["pairs"]) + lines)
 
 
 def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:

@@ -97,7 +97,7 @@ def _name(given: str | None) -> str:
     if given is None:
         try:
             given = getpass.getuser()
-        except (KeyError, OSError) as error:
+        except (KeyError, OSError, ImportError) as error:  # ImportError: Windows, where no variable holds the name
             raise UserError("your login has no name; say who judges with: npc-pref label --annotator NAME") from error
     # npc_align.domain.nfc without the domain: --help and a wrong name shouldn't wait for the checks.
     name = unicodedata.normalize("NFC", given).strip()

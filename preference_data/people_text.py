@@ -30,8 +30,14 @@ def figure(found: Figure, percent: bool = True) -> str:
     return shown[0] + (f" [{shown[1]}, {shown[2]}]" if len(shown) > 1 else "") + f" (n={found.n})"
 
 
+_READING = (
+    "alpha and kappa: 1 is perfect, 0 is chance, below 0 is worse than chance. Krippendorff asks for 0.8, and for 0.667 where conclusions are "
+    "tentative.\nleft chosen: far from 50% means that the place on the screen, not the line, decides."
+)
+
+
 def agreement_text(found: Mapping[str, Mapping[str, Group]]) -> str:
-    return "\n\n".join(_mode_text(mode, groups) for mode, groups in found.items())
+    return "\n\n".join([*(_mode_text(mode, groups) for mode, groups in found.items()), *([_READING] if found else [])])
 
 
 def _mode_text(mode: str, groups: Mapping[str, Group]) -> str:

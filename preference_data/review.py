@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from npc_align.domain import Attributes, nfc
-from npc_align.errors import UserError
+from npc_align.domain import Attributes
 from preference_data.judgements import Judgement, judge
 from preference_data.outcomes import Words, all_words, attributes_of_prompts, judgement_of, opinion, verdicts_of_tasks
-from preference_data.store import Candidate, NewCandidate, Store, content_id
+from preference_data.store import Candidate, Store
 from preference_data.tasks import Task
 
 DISAGREEMENT, FLAG, CHECKER = "disagreement", "flag", "checker"
@@ -106,27 +105,6 @@ def _edits(store: Store, words: Words) -> dict[str, str]:
 def adjudicate(store: Store, case: Case, editor: str, word: Judgement) -> None:
     """Writes the editor's word on a case; "skip" sets the task aside for good."""
     judge(store, case.words.task.id, editor, word, kind="adjudicate")
-
-
-def better_line(case: Case, text: str) -> str:
-    """A better line as it will be stored.
-
-    Raises:
-        UserError: it is empty, or one of the lines as they stand.
-    """
-    line = " ".join(str(nfc(text)).split())
-    if not line:
-        raise UserError("a better line can't be empty")
-    if line in {candidate.line for candidate in case.lines}:
-        raise UserError("this is one of the lines as it stands; choose it instead")
-    return line
-
-
-def add_better_line(store: Store, source: Candidate, editor: str, line: str) -> str:
-    """Adds a line that the editor wrote after `source` and returns its id; one that is there already stays as it is."""
-    origin = {"kind": "edited", "by": editor, "of": source.id}
-    store.add_candidates([NewCandidate(source.attributes, line, origin, split_group=source.split_group)])
-    return content_id(source.prompt_id, line)
 
 
 def to_row(case: Case) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import click
 
 from npc_align.domain import Domain
-from npc_align.errors import UserError
+from preference_data.better_lines import add_better_line, as_line, objection
 from preference_data.judgements import Judgement, Reason, undo_last
 from preference_data.label.keys import latin
 from preference_data.label.tagging import Tag, ask_tag
 from preference_data.label.texts import KIND_NAMES, Texts
 from preference_data.outcomes import judgement_of
-from preference_data.review import CHECKER, DISAGREEMENT, FLAG, Case, add_better_line, adjudicate, better_line, cases
+from preference_data.review import CHECKER, DISAGREEMENT, FLAG, Case, adjudicate, cases
 from preference_data.store import Store
 
 LATER, UNDO, LEAVE = "later", "undo", "leave"
@@ -100,7 +100,7 @@ def _ask(store: Store, case: Case, editor: str, language: str) -> _Answer:
         elif command == "r":
             so_far.reasons = _tagged(case, after, so_far.reasons, language)
         else:
-            so_far.edited = _ask_better(store, case, editor, after, texts) or so_far.edited
+            so_far.edited = _ask_better(store, case, editor, after, language) or so_far.edited
             if mode == "line" and so_far.edited is not None:
                 return _Answer(word=Judgement("fix", edited=so_far.edited, reasons=so_far.reasons, seconds=seconds))
 
@@ -122,8 +122,9 @@ def _typed(prompt: str) -> str:
     return str(click.prompt(prompt, default="", show_default=False, prompt_suffix="" if prompt.endswith("> ") else ": ")).strip()
 
 
-def _ask_better(store: Store, case: Case, editor: str, after: str, texts: dict[str, str]) -> str | None:
+def _ask_better(store: Store, case: Case, editor: str, after: str, language: str) -> str | None:
     """The id of the better line that the editor writes, or takes over by its number; None where they write none."""
+    texts = TEXTS[language]
     offered = list(case.edits.items())
     for number, (annotator, line) in enumerate(offered, start=1):
         click.echo(f"   {number}) {_shown(line)} ({annotator})")
@@ -132,10 +133,10 @@ def _ask_better(store: Store, case: Case, editor: str, after: str, texts: dict[s
         return None
     if typed.isdecimal() and 1 <= int(typed) <= len(offered):
         typed = offered[int(typed) - 1][1]
-    try:
-        line = better_line(case, typed)
-    except UserError:
-        click.echo(texts["no_better"])
+    line = as_line(typed)
+    refused = objection(line, case.lines)
+    if refused is not None:
+        click.echo(Texts(language)(refused))
         return None
     source = case.lines[-1] if after == "2" else case.lines[0]
     click.echo(texts["kept"].format(line=_shown(line)))
@@ -195,7 +196,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "ask_line": "1 좋다, 2 나쁘다, e 고치기, r 이유, x 빼기, Enter 나중에, u 되돌리기, q 끝",
         "better": "고친 대사 (번호를 쓰면 그 사람의 대사, Enter 그만두기)",
         "kept": "고친 대사를 저장했습니다: {line}",
-        "no_better": "빈 대사이거나 고치지 않은 대사입니다.",
         "undone": "마지막 판정을 되돌렸습니다: {said}",
         "nothing_to_undo": "되돌릴 판정이 없습니다.",
         "no_reason": "이유 없음",
@@ -224,7 +224,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "ask_line": "1 good, 2 bad, e mend, r reason, x drop, Enter later, u undo, q quit",
         "better": "The better line (a number takes that person's, Enter leaves it)",
         "kept": "The better line is saved: {line}",
-        "no_better": "The line is empty, or not changed.",
         "undone": "Your last word is taken back: {said}",
         "nothing_to_undo": "There is nothing to take back.",
         "no_reason": "no reasons",

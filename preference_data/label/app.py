@@ -13,11 +13,13 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Static
 
+from npc_align.domain import nfc
 from preference_data.label import report
 from preference_data.label.guideline import read_guideline
 from preference_data.label.hints import Hints, fresh_hints, stored_hints
+from preference_data.label.items import Item, Refused
 from preference_data.label.keys import command, composed_hangul
-from preference_data.label.session import Item, Refused, Session
+from preference_data.label.session import Session
 from preference_data.label.texts import Texts
 from preference_data.label.widgets import Card, KeyButton, KeyRow, LineBox, packed
 
@@ -53,7 +55,7 @@ class LabelScreen(Screen[None]):
         self.session, self.texts = session, texts
         self._hints: dict[tuple[str, int], Hints] = {}
         self._hints_on = False
-        self._in_dialogue = False
+        self._in_dialogue = self._too_small = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="top"):
@@ -78,8 +80,10 @@ class LabelScreen(Screen[None]):
         # The lines come first: on a low screen the card scrolls.
         self.query_one(Card).styles.max_height = min(_CARD_ROWS, height * 2 // 5)
         self._show_keys(self.session.item)
-        if width < _SMALLEST[0] or height < _SMALLEST[1]:
-            self.say(self.texts("too_small", width=width, height=height))
+        too_small = width < _SMALLEST[0] or height < _SMALLEST[1]
+        if too_small or self._too_small:
+            self.say(self.texts("too_small", width=width, height=height) if too_small else "")
+        self._too_small = too_small
 
     # --- What stands on the screen
 
@@ -154,8 +158,8 @@ class LabelScreen(Screen[None]):
             self.say(self.texts("unknown_key"))
 
     def on_paste(self, event: events.Paste) -> None:
-        # Some input methods hand a finished syllable over as if it were pasted.
-        self.say(self.texts("hangul" if any(map(composed_hangul, event.text)) else "unknown_key"), "bad")
+        # Some input methods hand a finished syllable over as if it were pasted; on macOS in parts.
+        self.say(self.texts("hangul" if any(map(composed_hangul, nfc(event.text))) else "unknown_key"), "bad")
 
     def on_key_button_pressed(self, message: KeyButton.Pressed) -> None:
         self.do(message.command)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from npc_align.domain import Domain
-from preference_data.label.session import Item
+from preference_data.label.items import Item
 from preference_data.store import Store
 
 Hints = tuple[tuple[Mapping[str, Any], ...], ...]  # violations of each line, in the order of the screen

@@ -16,8 +16,8 @@ from textual.widgets.option_list import Option
 
 from npc_align.violation import KINDS
 from preference_data.label.hints import visible
+from preference_data.label.items import Refused
 from preference_data.label.keys import latin
-from preference_data.label.session import Refused
 from preference_data.label.texts import Texts
 from preference_data.label.widgets import KeyButton
 

@@ -10,8 +10,9 @@ import click
 from preference_data.label import report
 from preference_data.label.guideline import read_guideline
 from preference_data.label.hints import fresh_hints, stored_hints, visible
+from preference_data.label.items import Item, Refused
 from preference_data.label.keys import command, composed_hangul, latin
-from preference_data.label.session import Item, Refused, Session
+from preference_data.label.session import Session
 from preference_data.label.tagging import Tag, ask_tag
 from preference_data.label.texts import Texts
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from preference_data.label.hints import Hints
+from preference_data.label.items import Saved
 from preference_data.label.queue import count_tasks, people_with_tasks
-from preference_data.label.session import Saved, Session
+from preference_data.label.session import Session
 from preference_data.label.texts import Texts
 
 

@@ -7,73 +7,15 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from npc_align.domain import nfc
+from preference_data.better_lines import add_better_line, as_line, objection
 from preference_data.judgements import Event, Judgement, Reason, judge, undo_last
+from preference_data.label.items import Draft, Item, Refused, Saved, screen_choice, stored_choice
 from preference_data.label.queue import Key, judged_keys, own_queue, task_of
-from preference_data.store import Candidate, NewCandidate, Store, content_id, to_json
+from preference_data.store import Store, to_json
 from preference_data.tasks import Shown, first_is_left
-
-
-class Refused(ValueError):
-    """Something that can't be done to the present item; the text is the name of a message in texts.py."""
-
-
-@dataclass
-class Draft:
-    """What was said of an item that isn't judged yet. Kept on disk too, so that a crash or Ctrl-C takes nothing away.
-
-    Attributes:
-        written: the better line, as saved in the store, and `written_after` the side it was made from.
-        unfinished: side to text of an edit that was left without saving.
-        taken_back: the choice of the judgement that undo has just taken back.
-    """
-
-    reasons: tuple[Reason, ...] = ()
-    flag: bool = False
-    hints: bool = False
-    note: str | None = None
-    edited: str | None = None
-    written: str | None = None
-    written_after: str | None = None
-    unfinished: dict[str, str] = field(default_factory=dict)
-    taken_back: str | None = None
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Draft:
-        return cls(**{**content, "reasons": tuple(Reason(**reason) for reason in content["reasons"])})
-
-
-@dataclass(frozen=True)
-class Item:
-    """A task as it stands before the person: one or two lines, in the order of the screen."""
-
-    shown: Shown
-    lines: tuple[Candidate, ...]
-    sides: tuple[str, ...]  # of each line, the task's own name for it: first or second
-
-    @property
-    def mode(self) -> str:
-        return self.shown.task.mode
-
-    @property
-    def key(self) -> Key:
-        return self.shown.task.id, self.shown.round
-
-    @property
-    def shown_as(self) -> str:
-        return f"{self.sides[0]}-left"
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A judgement that is on disk."""
-
-    event_id: str
-    choice: str  # as the screen calls it: left, right, tie, both_bad, good, bad, fix, skip
-    at: float
 
 
 class Session:
@@ -169,7 +111,7 @@ class Session:
             item.shown.task.id,
             self.annotator,
             Judgement(
-                _stored_choice(choice, item),
+                stored_choice(choice, item),
                 shown=item.shown_as,
                 reasons=draft.reasons,
                 flag=draft.flag,
@@ -211,7 +153,7 @@ class Session:
         return event
 
     def _draft_of(self, said: Judgement, item: Item) -> Draft:
-        draft = Draft(said.reasons, said.flag, said.hints, said.note, said.edited, taken_back=_screen_choice(said.choice, item))
+        draft = Draft(said.reasons, said.flag, said.hints, said.note, said.edited, taken_back=screen_choice(said.choice, item))
         if said.edited is not None:
             better = self.store.candidate(said.edited, "")
             sides = {line.id: side for line, side in zip(item.lines, item.sides, strict=True)}
@@ -222,18 +164,14 @@ class Session:
         """Saves a better line, written after the line at this place of the screen, and returns its id.
 
         Raises:
-            Refused: the text is empty, or is one of the lines on the screen.
+            Refused: the text is empty, far too long, or one of the lines on the screen.
         """
         item = self._current()
-        line = " ".join(nfc(text).split())
-        if not line:
-            raise Refused("empty_edit")
-        if line in {candidate.line for candidate in item.lines}:
-            raise Refused("unchanged_edit")
-        source = item.lines[index]
-        origin = {"kind": "edited", "by": self.annotator, "of": source.id}
-        self.store.add_candidates([NewCandidate(source.attributes, line, origin, split_group=source.split_group)])
-        self.draft.edited = content_id(source.prompt_id, line)
+        line = as_line(text)
+        refused = objection(line, item.lines)
+        if refused is not None:
+            raise Refused(refused)
+        self.draft.edited = add_better_line(self.store, item.lines[index], self.annotator, line)
         self.draft.written, self.draft.written_after = line, item.sides[index]
         self.draft.unfinished.pop(item.sides[index], None)
         self._keep_drafts()
@@ -329,15 +267,3 @@ class Session:
     def _forget(self, key: Key) -> None:
         if self._drafts.pop(key, Draft()) != Draft():
             self._keep_drafts()
-
-
-def _stored_choice(choice: str, item: Item) -> str:
-    """The choice by the task's own sides, whatever side of the screen they stood on."""
-    allowed = ("left", "right", "tie", "both_bad", "skip") if item.mode == "pair" else ("good", "bad", "fix", "skip")
-    if choice not in allowed:
-        raise Refused("other_mode")
-    return item.sides[("left", "right").index(choice)] if choice in ("left", "right") else choice
-
-
-def _screen_choice(stored: str, item: Item) -> str:
-    return ("left", "right")[item.sides.index(stored)] if stored in ("first", "second") else stored

@@ -87,6 +87,39 @@ def test_no_code_names_the_game(room: str, root: Path) -> None:
     assert not named
 
 
+def _opens_text_without_encoding(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Attribute):
+        if call.func.attr not in ("open", "read_text", "write_text", "NamedTemporaryFile", "fdopen"):
+            return False
+        if call.func.attr == "open" and call.args and not isinstance(call.args[0], ast.Constant):
+            return False  # opens something else: Path.open takes a mode
+    elif getattr(call.func, "id", "") != "open":
+        return False
+    given = [value for value in [*call.args, *(k.value for k in call.keywords)] if isinstance(value, ast.Constant)]
+    modes = {value.value for value in given if isinstance(value.value, str) and set(value.value) <= set("rwxab+t")}
+    return not any("b" in mode for mode in modes) and not {"encoding", None} & {keyword.arg for keyword in call.keywords}
+
+
+@pytest.mark.parametrize("room", ["npc_align", *STAGES])
+def test_every_text_file_is_opened_with_its_encoding(room: str, root: Path) -> None:
+    # Windows would take CP949, and a greeting would come back as something else.
+    wrong = [
+        f"{file.relative_to(root)}:{node.lineno}"
+        for file in _sources(root, room)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _opens_text_without_encoding(node)
+    ]
+    assert not wrong
+
+
+POSIX_ONLY = {"curses", "fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
+
+
+def test_labelling_needs_no_posix_module(root: Path) -> None:
+    named = {(str(f), n) for room in ("preference_data", "npc_align") for f in _sources(root, room) for n in _imports(f)}
+    assert not [(file, name) for file, name in named if name in POSIX_ONLY]
+
+
 @pytest.mark.parametrize("stage", ["sft", "dpo"])
 def test_no_file_shadows_a_library(stage: str, root: Path) -> None:
     # `accelerate launch sft/train.py` makes sft/ the first entry of sys.path.

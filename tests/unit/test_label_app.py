@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from label_store import labelled_store
 from rich.cells import cell_len
 from textual import events
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from preference_data.judgements import Judgement, Reason, current
 from preference_data.label import picture
@@ -171,6 +173,49 @@ def test_editing_saves_a_better_line(store: Store) -> None:
         edited = said(store)[0].edited
         assert edited == content_id(second.prompt_id, f"{second.line}고맙소!")
         assert store.candidate(edited, "").origin == {"kind": "edited", "by": "min", "of": second.id}
+
+    play(store, scene)
+
+
+def test_what_an_edit_cannot_be_is_told_kindly(store: Store) -> None:
+    async def scene(pilot: Pilot[None], session: Session) -> None:
+        assert session.item is not None
+        own = session.item.lines[0].line
+        await press(pilot, "e", "1")
+        area = pilot.app.screen.query_one(TextArea)
+        for text, told in (
+            ("   ", "빈 대사는 저장하지 않습니다."),
+            (f"  {own.replace(' ', '   ')} ", "화면의 대사와 같습니다."),
+            ("가" * 10_000, "대사가 너무 깁니다."),
+        ):
+            area.text = text
+            await press(pilot, "enter")
+            assert told in "\n".join(screen(pilot))
+        assert store.count("candidate") == 30
+        area.text = ""
+        # What macOS puts on the clipboard: NFD, and here a zero-width space and an escape besides.
+        pilot.app.post_message(events.Paste(unicodedata.normalize("NFD", "왔소?\u200b 활 하나\n보여 주시오.\x1b")))
+        await settle(pilot)
+        await press(pilot, "enter", "9")
+        edited = said(store)[0].edited
+        assert edited is not None
+        assert store.candidate(edited, "").line == "왔소? 활 하나 보여 주시오."
+
+    play(store, scene)
+
+
+def test_an_input_methods_syllables_are_no_commands_however_they_come(store: Store) -> None:
+    async def scene(pilot: Pilot[None], session: Session) -> None:
+        # ㅂ (quit) and ㅏ come composed; some terminals hand the syllable over as a paste, macOS decomposed.
+        await press(pilot, "바")
+        assert "한/영 키" in status(pilot)
+        for pasted in ("바", unicodedata.normalize("NFD", "가"), "1", "하하"):
+            await press(pilot, "f", "f")
+            pilot.app.post_message(events.Paste(pasted))
+            await settle(pilot)
+            assert ("한/영 키" in status(pilot)) == (pasted != "1"), pasted
+        assert said(store) == []
+        assert pilot.app.is_running
 
     play(store, scene)
 

@@ -180,7 +180,7 @@ def test_a_better_line_is_written_or_taken_over(store: Store) -> None:
     )
     shown = review(store, "--annotator", "ed", typed=typed).output
     assert "1) 어서 오세요. (mina)" in shown
-    assert "빈 대사이거나 고치지 않은 대사입니다." in shown
+    assert "화면의 대사와 같습니다." in shown
     assert word(store, first).choice == "fix"
     assert word(store, first).edited == taken
     written = store.candidate(str(word(store, second).edited), "")
