@@ -6,8 +6,8 @@ people judged by itself is `chosen` (good) or `rejected` (bad), and the other si
 | format | form | file |
 |---|---|---|
 | dpo | TRL's preference form with further keys; origins as JSON text | .jsonl, .parquet |
-| kto | TRL's unpaired preference form: prompt, completion, label | .jsonl, .parquet |
-| sft | TRL's prompt-completion form, of the good and chosen lines | .jsonl, .parquet |
+| kto | TRL's unpaired preference form: prompt, completion, label; and group | .jsonl, .parquet |
+| sft | TRL's prompt-completion form, of the good and chosen lines; and group | .jsonl, .parquet |
 | argilla | a dict of `rg.Record.from_dict` per line, for the settings of `rg.Settings.for_ranking()` | .jsonl |
 | label-studio | tasks for the template "Pairwise Classification" | .json |
 | csv | a table for people, with a BOM, so that a spreadsheet shows Korean | .csv |
@@ -63,8 +63,9 @@ def to_kto(rows: Rows) -> list[Row]:
     The order is a hash's: TRL estimates its KL term from each prompt with its neighbour's completion, and neighbours of one pair would
     have the same prompt.
     """
+    groups = _groups(rows)
     said = [
-        {"prompt": prompt, "completion": line, "label": True in labels}
+        {"prompt": prompt, "completion": line, "label": True in labels, "group": groups[prompt]}
         for (prompt, line), (_, labels) in _words_on(rows).items()
         if len(labels) == 1
     ]
@@ -73,8 +74,9 @@ def to_kto(rows: Rows) -> list[Row]:
 
 def to_sft(rows: Rows) -> list[Row]:
     """Every line once that is good or was chosen, unless a stronger word (see `to_kto`) turned it down. Losing a comparison besides is no shame."""
+    groups = _groups(rows)
     return [
-        {"prompt": prompt, "completion": line}
+        {"prompt": prompt, "completion": line, "group": groups[prompt]}
         for (prompt, line), (strength, labels) in _words_on(rows).items()
         if labels == {True} or (True in labels and strength < _BY_ITSELF)
     ]
@@ -95,6 +97,11 @@ def _words_on(rows: Rows) -> dict[tuple[str, str], tuple[int, set[bool]]]:
             if strength >= best:
                 words[row["prompt"], row[side]] = strength, {label} | (labels if strength == best else set())
     return words
+
+
+def _groups(rows: Rows) -> dict[str, str]:
+    """By prompt: what a split must keep together. TRL drops the column."""
+    return {row["prompt"]: row["group"] for row in rows}
 
 
 def is_pair(row: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ def test_kto_has_every_line_once_and_what_people_compared_outweighs_the_rules(tm
 def test_a_line_that_won_one_comparison_and_lost_another_is_no_kto_line_but_may_be_learnt() -> None:
     rows = [*ROWS[1:3], {**ROWS[2], "chosen": "좋은 아침입니다.", "rejected": "그저 그래요."}]
     assert "그저 그래요." not in by_line(formats.to_kto(rows))
-    assert {"prompt": PROMPT, "completion": "그저 그래요."} in formats.to_sft(rows)
+    assert {"prompt": PROMPT, "completion": "그저 그래요.", "group": "g1"} in formats.to_sft(rows)
 
 
 def test_what_was_said_of_a_line_by_itself_outweighs_every_comparison() -> None:
@@ -87,7 +87,7 @@ def test_what_was_said_of_a_line_by_itself_outweighs_every_comparison() -> None:
     assert "새 대사." not in by_line(formats.to_kto(disputed))
     assert "새 대사." not in {row["completion"] for row in formats.to_sft(disputed)}
     other = alone("새 대사.", False, prompt="### User:\n나이: 20대\n\n### Assistant:\n")
-    assert {"prompt": PROMPT, "completion": "새 대사.", "label": True} in formats.to_kto([*rows, other])
+    assert {"prompt": PROMPT, "completion": "새 대사.", "label": True, "group": "g1"} in formats.to_kto([*rows, other])
 
 
 def test_neighbours_in_a_kto_file_seldom_have_the_same_prompt() -> None:
@@ -99,8 +99,8 @@ def test_neighbours_in_a_kto_file_seldom_have_the_same_prompt() -> None:
 
 def test_sft_has_every_chosen_line_once() -> None:
     assert formats.to_sft(ROWS) == [
-        {"prompt": PROMPT, "completion": "좋은 아침입니다."},
-        {"prompt": PROMPT, "completion": "그저 그래요."},
+        {"prompt": PROMPT, "completion": "좋은 아침입니다.", "group": "g1"},
+        {"prompt": PROMPT, "completion": "그저 그래요.", "group": "g1"},
     ]
 
 
