@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from npc_align.cli import FriendlyGroup, json_option
+from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.runs_cli import compare, curves
+from npc_align.evaluation.statistics import Interval
 from npc_align.training.launch import quiet_libraries
+
+if TYPE_CHECKING:
+    from npc_align.evaluation.run import Request
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,66 +30,144 @@ main.add_command(compare)
 main.add_command(curves)
 
 
+def _asked(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds what `run` and `grid` have in common: models, prompts, references, output."""
+    options: list[Callable[[Any], Any]] = [
+        click.option("--model", "models", multiple=True, required=True, metavar="LABEL=PATH",
+                     help="Run, adapter, model folder or `embedded`; repeatable."),
+        click.option("--output", type=click.Path(path_type=Path), default=Path("runs/eval"), show_default=True,
+                     help="The evaluation folder; what it holds of the same weights, prompts and decoding isn't measured again."),
+        click.option("--domain", "domain_name", default=None, metavar="NAME|PATH",
+                     help="Default: the domain that the models were trained on."),
+        click.option("--corpus", type=click.Path(path_type=Path), default=None,
+                     help="Corpus with the reference lines; default: the domain's own."),
+        click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True),
+        click.option("--prompts", type=click.IntRange(min=0), default=400, show_default=True,
+                     help="Prompts that no corpus line uses: the domain's own test prompts, else drawn; 0: the split's own."),
+        click.option("--references", type=click.IntRange(min=1),
+                     help="Reference lines for the held-out loss; default: all of the split."),
+        click.option("--probes", type=click.Path(path_type=Path), default=None,
+                     help='JSONL of {"attributes": {…}} to answer instead.'),
+        click.option("--batch-size", type=click.IntRange(min=1), default=128, show_default=True),
+        click.option("--seed", default=0, show_default=True, help="For decodings that sample."),
+        json_option,
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _request(models: tuple[str, ...], domain_name: str | None, **asked: Any) -> Request:
+    from npc_align.evaluation.run import Request, domain_of_models, parse_model
+
+    named = tuple(parse_model(m) for m in models)
+    return Request(models=named, domain=domain_name or domain_of_models(named), **asked)
+
+
 @main.command()
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    required=True,
-    metavar="LABEL=PATH",
-    help="Run, adapter, model folder or `embedded`; repeatable.",
-)
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("runs/eval"), show_default=True, help="Folder of the report."
-)
-@click.option(
-    "--domain", "domain_name", default=None, metavar="NAME|PATH", help="Default: the domain that the models were trained on."
-)
-@click.option(
-    "--corpus", type=click.Path(path_type=Path), default=None, help="Corpus with the reference lines; default: the domain's own."
-)
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True)
-@click.option(
-    "--prompts",
-    default=400,
-    show_default=True,
-    help="Prompts that no corpus line uses: the domain's own test prompts, else drawn; 0: the split's own.",
-)
-@click.option(
-    "--references", type=click.IntRange(min=1), help="Reference lines for the held-out loss; default: all of the split."
-)
-@click.option("--probes", type=click.Path(path_type=Path), default=None, help='JSONL of {"attributes": {…}} to answer instead.')
+@_asked
 @click.option(
     "--decoding", "decoding_name", default="default", show_default=True, help="`default` or a preset; see `npc-eval presets`."
 )
-@click.option("--batch-size", default=128, show_default=True)
-@click.option("--seed", default=0, show_default=True, help="For presets that sample.")
-@json_option
-def run(
-    models: tuple[str, ...], output: Path, domain_name: str | None, corpus: Path | None, split: str, prompts: int,
-    references: int | None, probes: Path | None, decoding_name: str, batch_size: int, seed: int, as_json: bool,
-) -> None:  # fmt: skip
-    """Answer held-out prompts and check the lines.
+def run(decoding_name: str, as_json: bool, **asked: Any) -> None:
+    """Answer held-out prompts under one decoding and check the lines. `npc-eval grid` does so under many.
 
     \b
     Example:
       npc-eval run --model base=embedded --model sft=runs/sft --model dpo=runs/dpo
     """
+    from npc_align.evaluation.grid import Plan, evaluate, table_form
     from npc_align.evaluation.presets import preset
     from npc_align.evaluation.report import plain_table
-    from npc_align.evaluation.run import Request, domain_of_models, evaluate, parse_model
 
-    named = tuple(parse_model(m) for m in models)
-    world = domain_name or domain_of_models(named)
-    request = Request(named, output, world, corpus, split, prompts, references, probes, preset(decoding_name), batch_size, seed)
-    result = evaluate(request)
+    request = _request(**asked)
+    result = evaluate(request, Plan((preset(decoding_name),), all_cells=True))
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2))
         return
-    click.echo(plain_table(result))
-    for name, value in result["differences"].items():
+    form = table_form(result)
+    click.echo(plain_table(form))
+    for name, value in form["differences"].items():
         click.echo(f"{name}: {value['value']:+.1%} ({value['low']:+.1%} to {value['high']:+.1%}), paired bootstrap")
-    click.echo(f"report: {output / 'report.md'}")
+    click.echo(f"report: {request.output / 'report.md'}")
+
+
+@main.command()
+@_asked
+@click.option(
+    "--decodings", default="default,servers,seeds,search", show_default=True, metavar="NAME,…",
+    help="Presets, groups of presets (servers, seeds), or search; default decoding is always among them.",
+)  # fmt: skip
+@click.option(
+    "--search",
+    "settings",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="Settings that the search tries besides.",
+)
+@click.option(
+    "--search-prompts",
+    type=click.IntRange(min=1),
+    default=96,
+    show_default=True,
+    help="Validation prompts to choose on, at most.",
+)
+@click.option("--tuned", metavar="LABEL", help="The model whose best decoding is looked for; default: the last but one.")
+@click.option("--aligned", metavar="LABEL", help="The model that is to need no tuning; default: the last.")
+@click.option("--all-cells", is_flag=True, help="Every model under every decoding, not only the tuned and the aligned one.")
+def grid(
+    decodings: str, settings: int, search_prompts: int, tuned: str | None, aligned: str | None, all_cells: bool, as_json: bool,
+    **asked: Any,
+) -> None:  # fmt: skip
+    """Answer held-out prompts under many decodings, and compare the aligned model's default with the tuned model's best.
+
+    The tuned model's best decoding has the fewest bad lines on validation prompts among all decodings named and the search's
+    settings (temperature, top_p and repetition_penalty, greedy among them); it is reported on the held-out prompts. An
+    interrupted grid goes on where it was when the same command is given again.
+
+    \b
+    Example:
+      npc-eval grid --model base=embedded --model sft=runs/sft --model dpo=runs/dpo
+      npc-eval grid --model sft=runs/sft --model dpo=runs/dpo --decodings servers,search --search 8
+    """
+    from npc_align.evaluation.grid import Plan, evaluate
+    from npc_align.evaluation.presets import SEARCH, named_decodings
+
+    names = ["default", *(name.strip() for name in decodings.split(",") if name.strip())]
+    search = settings if SEARCH in names else None
+    plan = Plan(tuple(named_decodings(names)), search, search_prompts, tuned, aligned, all_cells)
+    request = _request(**asked)
+    result = evaluate(request, plan)
+    if as_json:
+        click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2))
+        return
+    click.echo(_table(result))
+    click.echo(f"report: {request.output / 'report.md'}")
+
+
+def _table(result: Result) -> str:
+    """One row per cell, and the headline."""
+    rows = [["model", "decoding", "violations", "end of text", "distinct-2", "openings", "length"]]
+    for cell in result.cells:
+        found = cell.summary
+        rates = [str(Interval(**found["violations"])), f"{found['end_of_text']['value']:.1%}"]
+        variety = [f"{found['distinct_2']:.3f}", f"{found['distinct_openings']:.1%}", f"{found['mean_length']:.1f}"]
+        rows.append([cell.model, cell.decoding, *rates, *variety])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"{label}: perplexity of the reference lines {score.perplexity:.1f}" for label, score in result.models.items()]
+    if result.headline:
+        lines.append(_headline(result.headline))
+    return "\n".join(lines)
+
+
+def _headline(headline: Headline) -> str:
+    gap, chosen = headline.decoding_gap, headline.chosen_on
+    return (
+        f"decoding gap: {gap.value:+.1%} (95 % interval {gap.low:+.1%} to {gap.high:+.1%}): {headline.aligned} under default decoding "
+        f"minus {headline.tuned} under {headline.tuned_decoding}, the best of {chosen.tried} on {chosen.prompts} {chosen.split} prompts"
+    )
 
 
 @main.command()

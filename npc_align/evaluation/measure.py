@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from npc_align.checks import check_line
 from npc_align.corpus import Example, read_jsonl
 from npc_align.domain import Attributes, Domain
 from npc_align.errors import UserError
+from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.statistics import wilson
 from npc_align.modeling.generation import Decoding, generate_lines
 from npc_align.modeling.load import LoadedModel
@@ -23,21 +23,7 @@ from npc_align.modeling.tokens import IGNORED
 from npc_align.prompt import render
 
 
-@dataclass(frozen=True)
-class JudgedLine:
-    """A generated line and what the checks say of it."""
-
-    attributes: Attributes
-    line: str
-    finished: bool
-    violations: list[dict[str, Any]]
-
-    @property
-    def bad(self) -> bool:
-        return bool(self.violations)
-
-
-def judged_lines(
+def generated_lines(
     loaded: LoadedModel,
     prompts: Sequence[Attributes],
     decoding: Decoding,
@@ -46,19 +32,27 @@ def judged_lines(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> list[JudgedLine]:
-    """Generate one line per prompt and check it."""
+    """Generate one line per prompt and check it; sampling starts anew from the seed."""
     texts = [render(a, loaded.domain, loaded.renderer, loaded.tokenizer) for a in prompts]
     lines = generate_lines(loaded.model, loaded.codec, texts, decoding, batch_size=batch_size, seed=seed, progress=progress)
-    return [
-        JudgedLine(a, x.text, x.finished, [asdict(v) for v in check_line(x.text, a, loaded.domain, finished=x.finished)])
-        for a, x in zip(prompts, lines, strict=True)
-    ]
+    return [judged(a, x.text, x.finished, loaded.domain) for a, x in zip(prompts, lines, strict=True)]
+
+
+def judged(attributes: Attributes, line: str, finished: bool, domain: Domain) -> JudgedLine:
+    """A line with what the checks say of it now."""
+    return JudgedLine(attributes, line, finished, [asdict(v) for v in check_line(line, attributes, domain, finished=finished)])
 
 
 @torch.inference_mode()
-def held_out_loss(loaded: LoadedModel, examples: Sequence[Example], batch_size: int = 8) -> float:
-    """Mean negative log-likelihood per completion token, stop token included, of reference lines under the model."""
+def held_out_loss(
+    loaded: LoadedModel, examples: Sequence[Example], batch_size: int = 8, *, progress: Callable[[int], None] | None = None
+) -> float:
+    """Mean negative log-likelihood per completion token, stop token included, of reference lines under the model.
+
+    A model that caps its final logits (Gemma 2's `final_logit_softcapping`) is scored by the capped ones, as it speaks.
+    """
     total, count = 0.0, 0
+    softcap = getattr(loaded.model.config.get_text_config(), "final_logit_softcapping", None)
     device = next(loaded.model.parameters()).device
     encoded = [
         loaded.codec.encode(render(e.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), e.line, e.id)
@@ -74,24 +68,44 @@ def held_out_loss(loaded: LoadedModel, examples: Sequence[Example], batch_size: 
         states = loaded.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :-1]
         wanted = labels != IGNORED
         logits = loaded.model.get_output_embeddings()(states[wanted]).float()
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
         total += torch.nn.functional.cross_entropy(logits, labels[wanted], reduction="sum").item()
         count += int(wanted.sum())
+        if progress:
+            progress(len(batch))
     return total / count
 
 
 def summarise(lines: Sequence[JudgedLine]) -> dict[str, Any]:
-    """Rates with 95 % intervals: violations overall and by kind, lines ended by the model, distinct lines and openings."""
-    total = len(lines)
+    """Rates with 95 % intervals: violations overall and by kind, lines ended by the model; and how much the lines vary.
+
+    `distinct_openings` is the share of different first two words among the lines, `mean_length` in characters.
+    """
+    total, texts = len(lines), [line.line for line in lines]
     kinds = Counter(kind for line in lines for kind in {v["kind"] for v in line.violations})
     return {
         "prompts": total,
         "violations": asdict(wilson(sum(line.bad for line in lines), total)),
         "by_kind": {kind: asdict(wilson(count, total)) for kind, count in kinds.most_common()},
         "end_of_text": asdict(wilson(sum(line.finished for line in lines), total)),
-        "distinct_lines": len({line.line for line in lines}) / total,
-        "distinct_openings": len({" ".join(line.line.split()[:2]) for line in lines}) / total,
-        "mean_length": math.fsum(len(line.line) for line in lines) / total,
+        "distinct_lines": len(set(texts)) / total,
+        "distinct_openings": len({" ".join(text.split()[:2]) for text in texts}) / total,
+        "distinct_1": distinct(texts, 1),
+        "distinct_2": distinct(texts, 2),
+        "mean_length": sum(map(len, texts)) / total,
     }
+
+
+def distinct(texts: Sequence[str], n: int) -> float:
+    """distinct-n: different n-grams of white-space words, over all words of all texts. Li et al. 2016, arXiv:1510.03055.
+
+    It falls with the amount of text, so it compares texts for the same prompts only.
+    """
+    words = [text.split() for text in texts]
+    total = sum(map(len, words))
+    grams = {tuple(line[i : i + n]) for line in words for i in range(len(line) - n + 1)}
+    return len(grams) / total if total else 0.0
 
 
 def read_probes(path: Path, domain: Domain) -> list[Attributes]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.evaluation.measure import JudgedLine
+from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.statistics import wilson
 
 _SHOWN = 24

@@ -1,34 +1,23 @@
-"""`npc-eval run`: several models on the same held-out prompts, resumable, with a report."""
+"""What an evaluation is asked: which models, on which held-out prompts, beside which reference lines."""
 
 from __future__ import annotations
 
-import gc
 import hashlib
-import itertools
-import json
-import sys
+import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import click
-
-from npc_align.checks import rules_hash
 from npc_align.cli import DEFAULT_DOMAIN
 from npc_align.corpus import Example
 from npc_align.domain import Attributes, Domain, default_corpus, load_domain, shipped_file
 from npc_align.errors import UserError
-from npc_align.evaluation.measure import JudgedLine, held_out_loss, judged_lines, read_probes, summarise
-from npc_align.evaluation.statistics import paired_difference
-from npc_align.files import write_text
-from npc_align.modeling.device import choose_device
-from npc_align.modeling.generation import Decoding
+from npc_align.evaluation.folder import NAME
+from npc_align.evaluation.measure import read_probes
 from npc_align.modeling.identity import FILE as IDENTITY_FILE
 from npc_align.modeling.identity import load_identity
-from npc_align.modeling.load import adapter_folder, is_adapter, load_for_generation, model_folder, read_identity
+from npc_align.modeling.load import adapter_folder, is_adapter, model_folder, read_identity
 from npc_align.splits import load_splits
-from npc_align.training.run_folder import versions
 
 TEST_PROMPTS = "test_prompts.jsonl"
 _DRAW_SEED = 7919  # of the held-out prompts; another seed than any split or training run
@@ -50,55 +39,45 @@ class Request:
     models: tuple[tuple[str, str], ...]
     output: Path
     domain: str
-    corpus: Path | None
-    split: str
-    prompts: int
-    references: int | None
-    probes: Path | None
-    decoding: Decoding
-    batch_size: int
-    seed: int
+    corpus: Path | None = None
+    split: str = "test"
+    prompts: int = 400
+    references: int | None = None
+    probes: Path | None = None
+    batch_size: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        labels = [label for label, _ in self.models]
+        if len(set(labels)) < len(labels):
+            raise UserError(f"two models have the same label ({', '.join(labels)}); write label=path")
 
 
-def evaluate(request: Request) -> dict[str, Any]:
-    """Measure every model, write `<output>/lines-<label>.jsonl`, `result.json` and `report.md`, and return the result.
+@dataclass(frozen=True)
+class Inputs:
+    """Prompts to answer, reference lines for the loss, and the validation prompts that a decoding may be chosen on."""
 
-    A model that was measured before, with the same weights, prompts, decoding and rules, isn't measured again.
+    domain: Domain
+    prompts: list[Attributes]
+    references: list[Example]
+    validation: list[Attributes]
+
+
+def load_inputs(request: Request) -> Inputs:
+    """The prompts and lines that a request means. No validation prompt is among the prompts to answer.
 
     Raises:
-        UserError: no such model, corpus or split.
+        UserError: no such corpus or probes, or bad records in them.
     """
     domain = load_domain(request.domain)
     splits = load_splits(request.corpus or default_corpus(request.domain), domain)
     references = splits[request.split][: request.references]
     prompts = _prompts(request, domain, [e for examples in splits.values() for e in examples], references)
-    request.output.mkdir(parents=True, exist_ok=True)
-    labels = [label for label, _ in request.models]
-    if len(set(labels)) < len(labels):
-        raise UserError(f"two models have the same label ({', '.join(labels)}); write label=path")
-    device = choose_device()
-    click.echo(f"{device}; {len(prompts)} prompts, {len(references)} reference lines, decoding {request.decoding.name}", err=True)
-    measured: dict[str, list[JudgedLine]] = {}
-    summaries: dict[str, dict[str, Any]] = {}
-    for label, path in request.models:
-        lines, loss = _measure(request, domain, label, path, prompts, references)
-        measured[label] = lines
-        summaries[label] = {**summarise(lines), "held_out_loss": loss, "path": path}
-        gc.collect()
-    result = {
-        "decoding": {"name": request.decoding.name, "max_new_tokens": request.decoding.max_new_tokens, **request.decoding.knobs},
-        "prompts": len(prompts),
-        "prompts_hash": _hash([domain.combination(p) for p in prompts]),
-        "rules": rules_hash(domain),
-        "versions": versions(),
-        "models": summaries,
-        "differences": _differences(request.models, measured),
-    }
-    from npc_align.evaluation.report import markdown
-
-    write_text(request.output / "result.json", json.dumps(result, ensure_ascii=False, indent=2) + "\n")
-    write_text(request.output / "report.md", markdown(result, measured, domain))
-    return result
+    answered = {domain.combination(p) for p in prompts}
+    held_out = {domain.combination(e.attributes): e.attributes for e in splits["validation"]}
+    validation = [attributes for name, attributes in sorted(held_out.items()) if name not in answered]
+    random.Random(0).shuffle(validation)
+    return Inputs(domain, prompts, references, validation)
 
 
 def _prompts(request: Request, domain: Domain, corpus: Sequence[Example], references: Sequence[Example]) -> list[Attributes]:
@@ -114,52 +93,21 @@ def _prompts(request: Request, domain: Domain, corpus: Sequence[Example], refere
     return [e.attributes for e in references]
 
 
-def _measure(
-    request: Request, domain: Domain, label: str, path: str, prompts: Sequence[Attributes], references: Sequence[Example]
-) -> tuple[list[JudgedLine], float]:
-    file = request.output / f"lines-{label}.jsonl"
-    device = choose_device()
-    asked = [domain.combination(p) for p in prompts] + [f"{domain.combination(e.attributes)} {e.line}" for e in references]
-    how = f"{request.decoding} seed {request.seed} batch {request.batch_size} {device}"
-    key = _hash([path, _weights_stamp(path), how, rules_hash(domain), *asked])
-    cached = _read_cached(file, key)
-    if cached is not None:
-        click.echo(f"{label}: measured before", err=True)
-        return cached
-    loaded = load_for_generation(path, device.dtype, device.name, domain=request.domain)
-    with click.progressbar(length=len(prompts), label=f"{label:>8}", file=sys.stderr) as bar:
-        lines = judged_lines(
-            loaded, prompts, request.decoding, batch_size=request.batch_size, seed=request.seed, progress=bar.update
-        )
-    loss = held_out_loss(loaded, references)
-    rows = [{"key": key, "held_out_loss": loss}, *(asdict(line) for line in lines)]
-    write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return lines, loss
+def content_hash(parts: Sequence[str]) -> str:
+    """16 hex digits that change with any of the parts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _read_cached(file: Path, key: str) -> tuple[list[JudgedLine], float] | None:
-    if not file.is_file():
-        return None
-    head, *rows = [json.loads(row) for row in file.read_text(encoding="utf-8").splitlines()]
-    return ([JudgedLine(**row) for row in rows], head["held_out_loss"]) if head.get("key") == key else None
+def weights_stamp(path: str) -> str:
+    """Changes when the model at `path` does: size and modification time of the weight files, and its identity.
 
-
-def _weights_stamp(path: str) -> str:
-    """Changes when the weights at `path` do: size and modification time of the weight files."""
+    Raises:
+        UserError: no model there.
+    """
     folder = adapter_folder(path) if is_adapter(path) else model_folder(path)
     stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(folder.glob("*.safetensors"))]
-    return str(stats)
-
-
-def _differences(models: Sequence[tuple[str, str]], measured: dict[str, list[JudgedLine]]) -> dict[str, Any]:
-    """Violation rate of each model minus that of the one before it, on the same prompts."""
-    labels = [label for label, _ in models]
-    pairs = itertools.pairwise(labels)
-    return {f"{b} - {a}": asdict(paired_difference([x.bad for x in measured[a]], [x.bad for x in measured[b]])) for a, b in pairs}
-
-
-def _hash(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    identity = folder / IDENTITY_FILE
+    return f"{path} {stats} {identity.read_text(encoding='utf-8') if identity.is_file() else ''}"
 
 
 def domain_of_models(models: Sequence[tuple[str, str]]) -> str:
@@ -176,11 +124,11 @@ def parse_model(text: str) -> tuple[str, str]:
     """`label=path`, or a path whose last folder is its label.
 
     Raises:
-        UserError: an empty label or path.
+        UserError: an empty path, or a label that can't be a file name.
     """
     label, equals, path = text.partition("=")
     if not equals:
         label, path = Path(text).name or text, text
-    if not label or not path or "/" in label:
-        raise UserError(f"--model {text!r}: write label=path, e.g. --model sft=runs/sft")
+    if not path or not NAME.fullmatch(label):
+        raise UserError(f"--model {text!r}: write label=path, the label in letters, digits and . _ -, e.g. --model sft=runs/sft")
     return label, path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,15 +36,21 @@ def wilson(hits: int, total: int) -> Interval:
     return Interval(p, max(0.0, centre - half), min(1.0, centre + half))
 
 
-def paired_difference(first: Sequence[bool], second: Sequence[bool], seed: int = 0) -> Interval:
-    """rate(second) - rate(first) on the same prompts, with a percentile bootstrap over prompts (10,000 resamples).
+def paired_difference(first: Sequence[float], second: Sequence[float], seed: int = 0) -> Interval:
+    """mean(second) - mean(first) on the same prompts, with a percentile bootstrap over prompts (10,000 resamples).
+
+    Args:
+        first, second: one number or truth value per prompt, in the same order.
 
     Raises:
         ValueError: the two aren't paired, or are empty.
     """
+    import numpy as np
+
     if len(first) != len(second) or not first:
         raise ValueError(f"paired samples must have the same length, at least 1: {len(first)} and {len(second)}")
-    steps = [int(b) - int(a) for a, b in zip(first, second, strict=True)]
-    rng, count = random.Random(seed), len(steps)
-    means = sorted(sum(rng.choices(steps, k=count)) / count for _ in range(_RESAMPLES))
-    return Interval(sum(steps) / count, means[int(0.025 * _RESAMPLES)], means[int(0.975 * _RESAMPLES)])
+    steps, counts = np.unique(np.subtract(second, first, dtype=float), return_counts=True)
+    # How often each step is drawn in a resample of prompts is one multinomial draw: the same distribution in milliseconds.
+    drawn = np.random.default_rng(seed).multinomial(len(first), counts / len(first), size=_RESAMPLES)
+    low, high = np.quantile(drawn @ steps / len(first), [0.025, 0.975], method="inverted_cdf")
+    return Interval(float(counts @ steps) / len(first), float(low), float(high))

@@ -12,7 +12,9 @@ from npc_align.errors import UserError
 from npc_align.modeling.tokens import PromptCodec
 
 _CROWDED = 0.75  # a batch is thinned out when no more than this share of its rows is still speaking: thinning copies the cache
-DECODING_KEYS = ("do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+DECODING_KEYS = (
+    "do_sample", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "repetition_window", "temperature_last",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from npc_align.modeling.penalty import WindowedRepetitionPenalty
+
 _BLOCK = 512  # words per block: about the root of the vocabulary, so both levels are short
 _TRANSFORMERS_TOP_K = 50  # what `generate` keeps when it samples and nobody named top_k
 
@@ -60,20 +62,24 @@ def logits_processors(knobs: Mapping[str, Any]) -> LogitsProcessorList:
     """What `generate(**knobs)` does to the logits before it picks a token, in transformers' order, ending with the draw.
 
     Args:
-        knobs: `repetition_penalty`, and with `do_sample` the sampling knobs; none of them is greedy decoding.
+        knobs: `repetition_penalty`, and with `do_sample` the sampling knobs; none of them is greedy decoding. Two knobs are
+            llama.cpp's, not `generate`'s: `repetition_window` and `temperature_last`.
     """
     processors = LogitsProcessorList()
-    if knobs.get("repetition_penalty", 1.0) != 1.0:
-        processors.append(RepetitionPenaltyLogitsProcessor(knobs["repetition_penalty"]))
+    penalty, window = knobs.get("repetition_penalty", 1.0), knobs.get("repetition_window")
+    if penalty != 1.0:
+        processors.append(WindowedRepetitionPenalty(penalty, window) if window else RepetitionPenaltyLogitsProcessor(penalty))
     if not knobs.get("do_sample"):
         return processors
-    if knobs.get("temperature", 1.0) != 1.0:
-        processors.append(TemperatureLogitsWarper(knobs["temperature"]))
+    temperature = [TemperatureLogitsWarper(knobs["temperature"])] if knobs.get("temperature", 1.0) != 1.0 else []
+    last = knobs.get("temperature_last", False)
+    processors.extend([] if last else temperature)
     if top_k := knobs.get("top_k", _TRANSFORMERS_TOP_K):
         processors.append(TopKLogitsWarper(top_k))
     if knobs.get("top_p", 1.0) < 1.0:
         processors.append(TopPLogitsWarper(knobs["top_p"]))
     if knobs.get("min_p") is not None:
         processors.append(MinPLogitsWarper(knobs["min_p"]))
+    processors.extend(temperature if last else [])
     processors.append(DrawnToken())
     return processors

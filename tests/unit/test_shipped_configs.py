@@ -17,7 +17,7 @@ from accelerate.commands.launch import launch_command_parser
 
 from dpo.config import DPORunConfig
 from npc_align.domain import load_domain
-from npc_align.evaluation.presets import load_presets
+from npc_align.evaluation.presets import groups, load_presets
 from npc_align.training.config import load_config
 from sft.config import SFTRunConfig
 
@@ -155,8 +155,8 @@ def test_run_folders_are_distinct() -> None:
     assert len(set(folders)) == len(folders)
 
 
-def test_every_decoding_preset_is_one_that_the_seeds_name() -> None:
-    assert set(load_presets()) == {"default", *DECODINGS}
+def test_the_seeds_presets_are_those_that_the_seeds_name() -> None:
+    assert {decoding.name for decoding in groups()["seeds"]} == set(DECODINGS)
 
 
 @pytest.mark.parametrize("name", DECODINGS)
