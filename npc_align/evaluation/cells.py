@@ -112,9 +112,10 @@ class ModelBench:
                 return stored.lines
             lines = [judged(x.attributes, x.line, x.finished, domain) for x in stored.lines]
         else:
+            loaded = self._loaded  # before the clock runs: loading is no part of what a cell takes
             with self._progress.cell(name, len(prompts)) as update:
                 lines = generated_lines(
-                    self._loaded, prompts, decoding, batch_size=request.batch_size, seed=request.seed, progress=update
+                    loaded, prompts, decoding, batch_size=request.batch_size, seed=request.seed, progress=update
                 )
         write_stored(file, StoredLines(key, self._rules, lines))
         return lines
@@ -126,8 +127,9 @@ class ModelBench:
         key = content_hash([self._stamp, str(self._device), *asked])
         stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if stored.get("key") != key:
+            loaded = self._loaded
             with click.progressbar(length=len(asked), label=f"{self.label}: held-out loss", file=sys.stderr) as bar:
-                stored = {"key": key, "held_out_loss": held_out_loss(self._loaded, self._inputs.references, progress=bar.update)}
+                stored = {"key": key, "held_out_loss": held_out_loss(loaded, self._inputs.references, progress=bar.update)}
             file.parent.mkdir(parents=True, exist_ok=True)
             write_text(file, json.dumps(stored) + "\n")
         return ModelScore(self.path, stored["held_out_loss"], math.exp(stored["held_out_loss"]))

@@ -181,30 +181,39 @@ def test_dpo_refuses_prompts_of_another_renderer(commands: Commands, dpo_argumen
 def test_eval_run_reports_all_models(
     commands: Commands, tiny_model: Path, small_corpus: Path, sft_run: Path, dpo_run: Path
 ) -> None:
-    arguments = (
-        "--model",
-        f"base={tiny_model}",
-        "--model",
-        f"sft={sft_run}",
-        "--model",
-        f"dpo={dpo_run}",
-        "--corpus",
-        small_corpus,
-        "--references",
-        "6",
-    )
-    done = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
+    models = ("--model", f"base={tiny_model}", "--model", f"sft={sft_run}", "--model", f"dpo={dpo_run}")
+    arguments = (*models, "--corpus", small_corpus, "--references", "6", "--prompts", "8", "--output", "runs/eval", "--json")
+    done = commands.tool("npc-eval", "run", *arguments)
     result = json.loads(done.stdout)
     assert list(result["models"]) == ["base", "sft", "dpo"]
     assert "8 prompts, 6 reference lines" in done.stderr
     assert result["models"]["sft"]["held_out_loss"] < result["models"]["base"]["held_out_loss"]
-    assert set(result["differences"]) == {"sft - base", "dpo - sft"}
+    compared = [(d["first"]["model"], d["second"]["model"]) for d in result["differences"]]
+    assert compared == [("base", "sft"), ("sft", "dpo")]
     report = (commands.work / "runs/eval/report.md").read_text()
-    assert "| violation rate |" in report
+    assert "violation" in report
     assert "held-out loss" in report
-    again = commands.tool("npc-eval", "run", *arguments, "--prompts", "8", "--output", "runs/eval", "--json")
+    again = commands.tool("npc-eval", "run", *arguments)
     assert json.loads(again.stdout) == result
-    assert "measured before" in again.stderr
+    assert again.stderr.count("measured before") == 3
+
+
+def test_eval_grid_ends_with_the_decoding_gap(commands: Commands, small_corpus: Path, sft_run: Path, dpo_run: Path) -> None:
+    arguments = (
+        "--model", f"sft={sft_run}", "--model", f"dpo={dpo_run}", "--corpus", small_corpus, "--references", "4",
+        "--prompts", "4", "--decodings", "ollama,search", "--search", "1", "--search-prompts", "3", "--output", "runs/grid",
+    )  # fmt: skip
+    done = commands.tool("npc-eval", "grid", *arguments)
+    assert "decoding gap: " in done.stdout
+    result = json.loads((commands.work / "runs/grid/result.json").read_text())
+    headline = result["headline"]
+    assert (headline["aligned"], headline["tuned"], headline["chosen_on"]["tried"]) == ("dpo", "sft", 3)
+    for cell in result["cells"]:
+        lines = (commands.work / "runs/grid" / cell["lines"]).read_text(encoding="utf-8").rstrip("\n").split("\n")
+        assert len(lines) == 1 + 4
+    again = commands.tool("npc-eval", "grid", *arguments, "--json")
+    assert json.loads(again.stdout) == result
+    assert "Loading weights" not in again.stderr
 
 
 def test_merged_model_speaks_the_same_under_a_plain_generate(commands: Commands, sft_run: Path) -> None:
@@ -306,4 +315,4 @@ def test_a_checkpoint_loads_like_an_adapter(commands: Commands, sft_run: Path, s
         "runs/at",
         "--json",
     )
-    assert json.loads(done.stdout)["models"]["at"]["prompts"] == 4
+    assert json.loads(done.stdout)["cells"][0]["summary"]["prompts"] == 4
