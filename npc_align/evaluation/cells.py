@@ -103,7 +103,8 @@ class ModelBench:
             note: stands behind the cell's name in the progress.
         """
         domain, request, name = self._inputs.domain, self._request, f"{self.label} x {decoding.name}{note}"
-        how = f"{effective(decoding)} seed {request.seed} batch {request.batch_size} {self._device}"
+        seed = f"seed {request.seed}" if decoding.knobs.get("do_sample") else "no seed"
+        how = f"{effective(decoding)} {seed} batch {request.batch_size} {self._device}"
         key = content_hash([self._stamp, how, *(body(p, domain) for p in prompts)])
         stored = read_stored(file)
         if stored is not None and stored.key == key:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from npc_align.cli import FriendlyGroup, json_option
+from npc_align.errors import UserError
 from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
@@ -99,25 +100,14 @@ def run(decoding_name: str, as_json: bool, **asked: Any) -> None:
     help="Presets, groups of presets (servers, seeds), or search; default decoding is always among them.",
 )  # fmt: skip
 @click.option(
-    "--search",
-    "settings",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    help="Settings that the search tries besides.",
+    "--search", "settings", type=click.IntRange(min=1), show_default="12", help="Settings that the search tries besides."
 )
-@click.option(
-    "--search-prompts",
-    type=click.IntRange(min=1),
-    default=96,
-    show_default=True,
-    help="Validation prompts to choose on, at most.",
-)
+@click.option("--search-prompts", type=click.IntRange(min=1), show_default="96", help="Validation prompts to choose on, at most.")
 @click.option("--tuned", metavar="LABEL", help="The model whose best decoding is looked for; default: the last but one.")
 @click.option("--aligned", metavar="LABEL", help="The model that is to need no tuning; default: the last.")
 @click.option("--all-cells", is_flag=True, help="Every model under every decoding, not only the tuned and the aligned one.")
 def grid(
-    decodings: str, settings: int, search_prompts: int, tuned: str | None, aligned: str | None, all_cells: bool, as_json: bool,
+    decodings: str, settings: int | None, search_prompts: int | None, tuned: str | None, aligned: str | None, all_cells: bool, as_json: bool,
     **asked: Any,
 ) -> None:  # fmt: skip
     """Answer held-out prompts under many decodings, and compare the aligned model's default with the tuned model's best.
@@ -135,8 +125,10 @@ def grid(
     from npc_align.evaluation.presets import SEARCH, named_decodings
 
     names = ["default", *(name.strip() for name in decodings.split(",") if name.strip())]
-    search = settings if SEARCH in names else None
-    plan = Plan(tuple(named_decodings(names)), search, search_prompts, tuned, aligned, all_cells)
+    if SEARCH not in names and (settings or search_prompts):
+        raise UserError("--search and --search-prompts do nothing unless search is among --decodings; add it there")
+    search = (settings or 12) if SEARCH in names else None
+    plan = Plan(tuple(named_decodings(names)), search, search_prompts or 96, tuned, aligned, all_cells)
     request = _request(**asked)
     result = evaluate(request, plan)
     if as_json:

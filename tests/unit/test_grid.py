@@ -10,11 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from npc_align.corpus import Example
 from npc_align.domain import Attributes, load_domain
 from npc_align.errors import UserError
 from npc_align.evaluation import cells, grid
+from npc_align.evaluation.cli import main
 from npc_align.evaluation.folder import CellName, JudgedLine, Result, read_lines, read_result, read_stored
 from npc_align.evaluation.grid import Plan, evaluate
 from npc_align.evaluation.presets import named_decodings, search_settings
@@ -60,10 +62,10 @@ class World:
         self.rechecked += 1
         return JudgedLine(attributes, line, finished, [FAULT])
 
-    def run(self, *labels: str, **plan: Any) -> Result:
+    def run(self, *labels: str, seed: int = 0, **plan: Any) -> Result:
         plan.setdefault("decodings", (Decoding(), SAMPLED))
         models = tuple((label, label) for label in labels or ("base", "sft", "dpo"))
-        return evaluate(Request(models, self.output, "weapon_rental"), Plan(**plan))
+        return evaluate(Request(models, self.output, "weapon_rental", seed=seed), Plan(**plan))
 
 
 @pytest.fixture
@@ -202,9 +204,11 @@ def test_only_what_changed_is_measured_anew(world: World) -> None:
     warmer = Decoding("sampled", knobs={"do_sample": True, "temperature": 0.8})
     world.run("sft", decodings=(Decoding(), warmer))
     assert [g[1] for g in world.generated] == ["default", "sampled", "sampled"]
+    world.run("sft", decodings=(Decoding(), warmer), seed=1)
+    assert [g[1] for g in world.generated][3:] == ["sampled"], "greedy decoding has no seed"
     world.weights = "trained further"
     world.run("sft", decodings=(Decoding(), warmer))
-    assert len(world.generated) == 5
+    assert len(world.generated) == 6
 
 
 def test_changed_rules_judge_the_stored_lines_again_and_generate_nothing(world: World) -> None:
@@ -219,6 +223,12 @@ def test_changed_rules_judge_the_stored_lines_again_and_generate_nothing(world: 
     assert stored.rules == "rules-2"
     world.run("sft", decodings=(Decoding(),))
     assert world.rechecked == len(TEST), "judged once by the new rules, then kept"
+
+
+def test_a_search_option_without_a_search_is_refused() -> None:
+    done = CliRunner().invoke(main, ["grid", "--model", "a=embedded", "--decodings", "default", "--search", "3"])
+    assert done.exit_code == 1
+    assert "search is among --decodings" in done.output
 
 
 def test_the_default_grid_names_decodings_that_exist() -> None:
