@@ -13,6 +13,7 @@ import click
 from npc_align.cli import FriendlyGroup, json_option
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import Headline, Result
+from npc_align.evaluation.gate_cli import gate
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
 from npc_align.training.launch import quiet_libraries
@@ -29,6 +30,7 @@ def main() -> None:
 
 main.add_command(compare)
 main.add_command(curves)
+main.add_command(gate)
 
 
 def _asked(command: Callable[..., None]) -> Callable[..., None]:
