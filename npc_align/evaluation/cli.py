@@ -16,6 +16,7 @@ from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.gate_cli import gate
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
+from npc_align.evaluation.report_cli import report
 from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
@@ -219,6 +220,8 @@ def presets() -> None:
         knobs = ", ".join(f"{k}={v}" for k, v in decoding.knobs.items())
         click.echo(f"{name}: max_new_tokens={decoding.max_new_tokens}{', ' + knobs if knobs else ''}")
 
+
+main.add_command(report)
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from label_store import labelled_store
 
-from npc_align.violation import KINDS
+from npc_align.violation import KIND_NAMES, KINDS
 from preference_data import tasks
 from preference_data.judgements import Event, Judgement, Reason, current
 from preference_data.label.guideline import guideline_path
@@ -16,7 +16,7 @@ from preference_data.label.items import Refused
 from preference_data.label.keys import command, composed_hangul
 from preference_data.label.queue import own_queue
 from preference_data.label.session import Session
-from preference_data.label.texts import KIND_NAMES, MESSAGES
+from preference_data.label.texts import MESSAGES
 from preference_data.store import Store
 from preference_data.tasks import first_is_left
 
