@@ -13,6 +13,7 @@ demo: $(VENV)/.installed-demo
 	SMALL=$(SMALL) PATH="$(CURDIR)/$(BIN):$$PATH" launch/demo.sh
 
 test: $(VENV)/.installed-test
+	tests/install-debian-packages.sh
 	$(MAKE) --no-print-directory lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 

@@ -14,9 +14,9 @@ from npc_align.cli import FriendlyGroup, json_option
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.gate_cli import gate
+from npc_align.evaluation.report_cli import report
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
-from npc_align.evaluation.report_cli import report
 from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def main() -> None:
 main.add_command(compare)
 main.add_command(curves)
 main.add_command(gate)
+main.add_command(report)
 
 
 def _asked(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,20 +81,19 @@ def run(decoding_name: str, as_json: bool, **asked: Any) -> None:
     Example:
       npc-eval run --model base=embedded --model sft=runs/sft --model dpo=runs/dpo
     """
-    from npc_align.evaluation.grid import Plan, evaluate, table_form
+    from npc_align.evaluation.grid import Plan, evaluate
     from npc_align.evaluation.presets import preset
-    from npc_align.evaluation.report import plain_table
 
     request = _request(**asked)
     result = evaluate(request, Plan((preset(decoding_name),), all_cells=True))
     if as_json:
         click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2))
         return
-    form = table_form(result)
-    click.echo(plain_table(form))
-    for name, value in form["differences"].items():
-        click.echo(f"{name}: {value['value']:+.1%} ({value['low']:+.1%} to {value['high']:+.1%}), paired bootstrap")
-    click.echo(f"report: {request.output / 'report.md'}")
+    click.echo(_table(result))
+    for found in result.differences:
+        interval = f"{found.value:+.1%} ({found.low:+.1%} to {found.high:+.1%})"
+        click.echo(f"{found.second.model} - {found.first.model}: {interval}, paired bootstrap")
+    click.echo(f"report: {request.output / 'report.html'}")
 
 
 @main.command()
@@ -138,7 +138,7 @@ def grid(
         click.echo(json.dumps(asdict(result), ensure_ascii=False, indent=2))
         return
     click.echo(_table(result))
-    click.echo(f"report: {request.output / 'report.md'}")
+    click.echo(f"report: {request.output / 'report.html'}")
 
 
 def _table(result: Result) -> str:
@@ -220,8 +220,6 @@ def presets() -> None:
         knobs = ", ".join(f"{k}={v}" for k, v in decoding.knobs.items())
         click.echo(f"{name}: max_new_tokens={decoding.max_new_tokens}{', ' + knobs if knobs else ''}")
 
-
-main.add_command(report)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,6 @@ import gc
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import click
 
@@ -28,6 +27,7 @@ from npc_align.evaluation.folder import (
 )
 from npc_align.evaluation.measure import summarise
 from npc_align.evaluation.presets import distinct_decodings, search_settings
+from npc_align.evaluation.report.write import write_report
 from npc_align.evaluation.run import Inputs, Request, content_hash, load_inputs
 from npc_align.evaluation.statistics import paired_difference, wilson
 from npc_align.modeling.device import choose_device
@@ -160,7 +160,7 @@ def evaluate(request: Request, plan: Plan) -> Result:
         seed=request.seed,
     )
     write_result(request.output, result)
-    _write_report(request, result, lines, inputs)
+    write_report(request.output)
     return result
 
 
@@ -207,25 +207,3 @@ def _differences(labels: Sequence[str], lines: Lines) -> list[Difference]:
 
 def _bad(lines: Sequence[JudgedLine]) -> list[bool]:
     return [line.bad for line in lines]
-
-
-def table_form(result: Result) -> dict[str, Any]:
-    """The result as `report.table` reads it: one column per cell."""
-    single = len({cell.decoding for cell in result.cells}) == 1
-    columns = {cell.name: cell.model if single else f"{cell.model} {cell.decoding}" for cell in result.cells}
-    decodings = {cell.decoding: {"max_new_tokens": cell.max_new_tokens, **cell.knobs} for cell in result.cells}
-    return {
-        **asdict(result),
-        "decoding": {"name": name, **decodings[name]} if (name := next(iter(decodings))) and single else decodings,
-        "models": {columns[c.name]: {**c.summary, **asdict(result.models[c.model])} for c in result.cells},
-        "differences": {f"{columns[d.second]} - {columns[d.first]}": asdict(d) for d in result.differences},
-    }
-
-
-def _write_report(request: Request, result: Result, lines: Lines, inputs: Inputs) -> None:
-    from npc_align.evaluation.report import markdown
-    from npc_align.files import write_text
-
-    form = table_form(result)
-    columns = dict(zip(form["models"], (lines[cell.name] for cell in result.cells), strict=True))
-    write_text(request.output / "report.md", markdown(form, columns, inputs.domain))

@@ -48,6 +48,12 @@ def test_npc_data_check_runs_on_the_shipped_corpus(base_install: Path, tmp_path:
     assert "3365" in done.stdout
 
 
+def test_the_wheel_carries_the_report_templates(base_install: Path, tmp_path: Path) -> None:
+    find = "from importlib.resources import files; print(*(f.name for f in files('npc_align.evaluation.report').joinpath('templates').iterdir()))"
+    done = _run([base_install / "python", "-c", find], tmp_path)
+    assert set(done.stdout.split()) == {"report.html.j2", "report.md.j2", "report.css", "report.js"}
+
+
 def test_base_install_has_no_torch(base_install: Path, tmp_path: Path) -> None:
     done = _run([base_install / "python", "-c", "import torch"], tmp_path)
     assert "ModuleNotFoundError" in done.stderr

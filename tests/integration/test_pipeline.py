@@ -191,8 +191,10 @@ def test_eval_run_reports_all_models(
     compared = [(d["first"]["model"], d["second"]["model"]) for d in result["differences"]]
     assert compared == [("base", "sft"), ("sft", "dpo")]
     report = (commands.work / "runs/eval/report.md").read_text()
-    assert "violation" in report
+    assert "| dpo | default |" in report
     assert "held-out loss" in report
+    assert "### dpo" in report, "the runs that the models come from are found"
+    assert (commands.work / "runs/eval/report.html").is_file()
     again = commands.tool("npc-eval", "run", *arguments)
     assert json.loads(again.stdout) == result
     assert again.stderr.count("measured before") == 3

@@ -116,7 +116,8 @@ def test_the_folder_holds_result_lines_and_report(world: World) -> None:
     assert [line.bad for line in read_lines(world.output, cell)] == [True] * 3 + [False] * 5
     assert cell.summary["violations"]["value"] == 3 / 8
     assert result.models["base"].perplexity == pytest.approx(math.exp(2.0))
-    assert "sft sampled" in (world.output / "report.md").read_text(encoding="utf-8")
+    assert "| sft | sampled |" in (world.output / "report.md").read_text(encoding="utf-8")
+    assert (world.output / "report.html").is_file()
 
 
 def test_differences_are_second_minus_first_on_the_same_prompts(world: World) -> None:

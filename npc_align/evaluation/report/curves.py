@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from npc_align.evaluation.report.runs import Points, Run
+from npc_align.evaluation.report.runs import Points, ShownRun
 from npc_align.evaluation.report.words import Text
 
 _TICKS = 4
@@ -30,7 +30,7 @@ class Panel:
     series: tuple[Series, ...]
 
 
-def panels(run: Run) -> list[Panel]:
+def panels(run: ShownRun) -> list[Panel]:
     """The run's loss curves, and the gate's violation rate below; a panel without a point is left out."""
     losses = [
         (Text("학습 손실", "train loss"), run.curve("loss"), False),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.evaluation.report.runs import Run
+from npc_align.evaluation.report.runs import ShownRun
 from npc_align.evaluation.report.source import Cell, Evaluation, Line
 from npc_align.evaluation.report.spans import Piece, pieces
 from npc_align.evaluation.report.words import Text, kind_name
@@ -57,7 +57,7 @@ def sample(evaluation: Evaluation, cells: Sequence[Cell], domain: Domain) -> lis
     ]
 
 
-def probe_scenes(runs: Sequence[Run], domain: Domain) -> list[Scene]:
+def probe_scenes(runs: Sequence[ShownRun], domain: Domain) -> list[Scene]:
     """The domain's probes with the line of each run's best checkpoint."""
     scenes = []
     for probe in domain.probes:

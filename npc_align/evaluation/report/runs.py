@@ -1,48 +1,39 @@
-"""What a training run's folder adds to the report: its curves, how it was made, and its lines for the domain's probes."""
+"""What training runs add to the report: their curves, how they were made, and their lines for the domain's probes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from npc_align.checks import check_line
-from npc_align.domain import Domain
+from npc_align.domain import Attributes, Domain
 from npc_align.errors import UserError
 from npc_align.evaluation.report.source import Line, printable
-from npc_align.training.plots import read_metrics
+from npc_align.evaluation.runs import Run, SampledLine
 
 Points = tuple[tuple[float, float], ...]
+_METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder.
+class ShownRun:
+    """A run, named after the model that was measured from it, else after its folder.
 
     Attributes:
-        name: the label of the model that was measured from it, else the folder's name.
-        metrics: rows of metrics.jsonl.
-        config: config.yaml.
-        manifest: manifest.json.
-        best: step of the checkpoint that became the adapter, or None where none is named.
-        probes: the domain's probes and the lines that the best checkpoint gave, with what today's checks say of them.
+        best: the step whose checkpoint is the adapter.
+        probes: the domain's probes and the best checkpoint's lines for them, with what today's checks say of those.
     """
 
     name: str
-    folder: Path
-    metrics: tuple[Mapping[str, Any], ...]
-    config: Mapping[str, Any]
-    manifest: Mapping[str, Any]
-    best: int | None
-    probes: tuple[tuple[Mapping[str, Any], Line], ...]
+    run: Run
+    best: int
+    probes: tuple[tuple[Attributes, Line], ...]
 
     def curve(self, key: str) -> Points:
         """(step, value) of a metric wherever it was logged."""
-        return tuple((row["step"], row[key]) for row in self.metrics if key in row)
+        return tuple((row["step"], row[key]) for row in self.run.rows if key in row)
 
 
 def find_runs(models: Mapping[str, Mapping[str, Any]], named: Iterable[Path]) -> list[tuple[str, Path]]:
@@ -53,57 +44,36 @@ def find_runs(models: Mapping[str, Mapping[str, Any]], named: Iterable[Path]) ->
     """
     found: dict[Path, tuple[str, Path]] = {}
     for label, model in models.items():
-        folder = run_folder(Path(model["path"]))
-        if folder is not None:
+        folder = _run_folder(Path(model["path"]))
+        # A model's run that was never evaluated has nothing to show; one that is named is an error that says so.
+        if folder is not None and '"eval_loss"' in (folder / _METRICS).read_text(encoding="utf-8"):
             found.setdefault(folder.resolve(), (label, folder))
     for path in named:
-        folder = run_folder(path)
+        folder = _run_folder(path)
         if folder is None:
-            raise UserError(f"{path}: no run folder (no metrics.jsonl in it); give the output_dir of a training run")
+            raise UserError(f"{path}: no run folder (no {_METRICS} in it); give the output_dir of a training run")
         found.setdefault(folder.resolve(), (folder.name, folder))
     return list(found.values())
 
 
-def run_folder(path: Path) -> Path | None:
+def _run_folder(path: Path) -> Path | None:
     """The run folder that a model's path is or lies in (adapter/, checkpoint-*)."""
-    return next((p for p in (path, path.parent) if (p / "metrics.jsonl").is_file()), None)
+    return next((p for p in (path, path.parent) if path.exists() and (p / _METRICS).is_file()), None)
 
 
-def read_run(name: str, folder: Path, domain: Domain) -> Run:
+def read_run(name: str, folder: Path, domain: Domain) -> ShownRun:
     """Read a run folder, one that is still being written too.
 
     Raises:
-        UserError: a file in it isn't readable.
+        UserError: it hasn't been evaluated yet.
     """
-    try:
-        metrics = tuple(read_metrics(folder / "metrics.jsonl"))
-        config = yaml.safe_load(_text(folder / "config.yaml")) or {}
-        manifest = json.loads(_text(folder / "manifest.json") or "{}")
-        best = _best_step(json.loads(_text(folder / "result.json") or "{}"))
-        return Run(name, folder, metrics, config, manifest, best, _probes(folder, best, domain))
-    except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{folder}: a file of this run isn't readable ({error}); run the training command again") from error
+    run = Run.read(str(folder))
+    lines = run.samples(run.best_step) if run.best_step in run.sampled_steps() else []
+    probes = tuple((x.attributes, _checked(x, domain)) for x in lines[: len(domain.probes)] if x.attributes in domain.probes)
+    return ShownRun(name, run, run.best_step, probes)
 
 
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-
-def _best_step(result: Mapping[str, Any]) -> int | None:
-    step = str(result.get("best_checkpoint", "")).rpartition("-")[2]
-    return int(step) if step.isdigit() else None
-
-
-def _probes(folder: Path, best: int | None, domain: Domain) -> tuple[tuple[Mapping[str, Any], Line], ...]:
-    """The gate writes the probes first; samples of the best step, else of the last."""
-    written = sorted((folder / "samples").glob("step-*.jsonl"))
-    wanted = [file for file in written if best is not None and file.stem == f"step-{best:06d}"] or written[-1:]
-    if not wanted:
-        return ()
-    rows = [json.loads(row) for row in wanted[0].read_text(encoding="utf-8").split("\n")[: len(domain.probes)] if row]
-    return tuple((row["attributes"], _checked(row, domain)) for row in rows if row["attributes"] in domain.probes)
-
-
-def _checked(row: Mapping[str, Any], domain: Domain) -> Line:
-    found = check_line(row["line"], row["attributes"], domain, finished=row["finished"])
-    return Line(printable(row["line"]), tuple(vars(v) for v in found))
+def _checked(sampled: SampledLine, domain: Domain) -> Line:
+    """The sample's file names kinds only; the checks say where and why, and whether a line was cut off is known by its kind."""
+    found = check_line(sampled.line, sampled.attributes, domain, finished="truncated" not in sampled.kinds)
+    return Line(printable(sampled.line), tuple(vars(v) for v in found))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from npc_align.errors import UserError
+from npc_align.evaluation.folder import JUDGES, READINGS, JudgedLine, read_lines, read_part, read_result
 from npc_align.evaluation.statistics import wilson
 
 _ODD = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
@@ -26,10 +26,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """One model under one decoding, with a line per prompt."""
+    """One model under one decoding, with a line per prompt; `also` are other names of the decoding."""
 
     model: str
     decoding: str
+    also: Sequence[str]
     knobs: Mapping[str, Any]
     max_new_tokens: int
     summary: Mapping[str, Any]
@@ -59,7 +60,7 @@ class Evaluation:
     readings: Mapping[str, Any] | None
 
     def cell(self, model: str, decoding: str) -> Cell | None:
-        return next((c for c in self.cells if (c.model, c.decoding) == (model, decoding)), None)
+        return next((c for c in self.cells if c.model == model and decoding in (c.decoding, *c.also)), None)
 
     @property
     def main_cells(self) -> list[Cell]:
@@ -81,47 +82,20 @@ def read_evaluation(folder: Path) -> Evaluation:
     Raises:
         UserError: no result there, a file that isn't whole, or lines of other prompts than the rest.
     """
-    result = _read_json(folder / "result.json")
-    if result is None:
-        raise UserError(f"{folder}: no result.json; run: npc-eval grid --output {folder}")
-    if not isinstance(result.get("cells"), list) or not result["cells"]:
-        raise UserError(f"{folder / 'result.json'}: no cells in it, an older layout; run: npc-eval grid --output {folder}")
-    read = [(cell, *_read_lines(folder / cell["lines"])) for cell in result["cells"]]
-    prompts = read[0][1]
-    for cell, asked, _ in read:
-        if asked != prompts:
-            raise UserError(
-                f"{folder / cell['lines']}: answers other prompts than the rest; run: npc-eval grid --output {folder}"
-            )
+    result = read_result(folder)
+    read = [(cell, read_lines(folder, cell)) for cell in result.cells]
+    prompts = [line.attributes for line in read[0][1]]
+    for cell, lines in read:
+        if [line.attributes for line in lines] != prompts:
+            raise UserError(f"{folder / cell.lines}: answers other prompts than the rest; run npc-eval grid again")
     cells = [
-        Cell(cell["model"], cell["decoding"], cell["knobs"], cell["max_new_tokens"], cell["summary"], lines)
-        for cell, _, lines in read
+        Cell(c.model, c.decoding, c.also, c.knobs, c.max_new_tokens, c.summary, tuple(map(_line, lines))) for c, lines in read
     ]
-    judges, readings = _read_json(folder / "judges.json"), _read_json(folder / "readings.json")
-    return Evaluation(result, prompts, tuple(cells), judges, readings)
+    return Evaluation(asdict(result), tuple(prompts), tuple(cells), read_part(folder, JUDGES), read_part(folder, READINGS))
 
 
-def _read_json(file: Path) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: not readable as JSON ({error}); run the command that wrote it again") from error
-    if not isinstance(read, dict):
-        raise UserError(f"{file}: must hold a JSON object; run the command that wrote it again")
-    return read
-
-
-def _read_lines(file: Path) -> tuple[tuple[Mapping[str, Any], ...], tuple[Line, ...]]:
-    if not file.is_file():
-        raise UserError(f"{file}: missing, though result.json names it; run the same npc-eval grid command again")
-    try:
-        _, *rows = [json.loads(row) for row in file.read_text(encoding="utf-8").split("\n") if row]
-    except ValueError as error:
-        raise UserError(f"{file}: not readable as JSON lines ({error}); remove it and run npc-eval grid again") from error
-    lines = tuple(Line(printable(row["line"]), tuple(row["violations"])) for row in rows)
-    return tuple(row["attributes"] for row in rows), lines
+def _line(judged: JudgedLine) -> Line:
+    return Line(printable(judged.line), tuple({**v, "message": printable(v["message"])} for v in judged.violations))
 
 
 def printable(text: str) -> str:

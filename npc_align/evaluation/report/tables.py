@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.evaluation.report.runs import Run
+from npc_align.evaluation.report.runs import ShownRun
 from npc_align.evaluation.report.source import Cell, Evaluation
 from npc_align.evaluation.report.words import Text, difference, interval, kind_name, percent
 
@@ -53,25 +53,41 @@ def _cell_row(cell: Cell) -> tuple[Content, ...]:
 def decodings_table(evaluation: Evaluation) -> Table:
     """What each decoding sets."""
     used = {cell.decoding: cell for cell in evaluation.cells}
-    rows: list[tuple[Content, ...]] = [(name, _knobs(cell), str(cell.max_new_tokens)) for name, cell in used.items()]
+    rows: list[tuple[Content, ...]] = [
+        (", ".join((name, *cell.also)), _knobs(cell.knobs), str(cell.max_new_tokens)) for name, cell in used.items()
+    ]
     return Table((_DECODING, Text("설정", "settings"), Text("최대 새 토큰", "max new tokens")), tuple(rows))
 
 
-def _knobs(cell: Cell) -> Content:
-    return ", ".join(f"{k}={v}" for k, v in cell.knobs.items()) or Text("조절 없음 (기본값)", "nothing set (greedy)")
+def _knobs(knobs: Mapping[str, Any]) -> Content:
+    return ", ".join(f"{k}={v}" for k, v in knobs.items()) or Text("조절 없음 (기본값)", "nothing set (greedy)")
+
+
+def tried_table(evaluation: Evaluation) -> Table | None:
+    """The settings tried on validation prompts for the tuned model, best first; None where none were."""
+    found = evaluation.result["headline"]
+    if found is None:
+        return None
+    tried = sorted(found["chosen_on"]["settings"], key=lambda setting: float(setting["violations"]["value"]))
+    rows: list[tuple[Content, ...]] = [(t["decoding"], _knobs(t["knobs"]), interval(t["violations"])) for t in tried]
+    return Table((_DECODING, Text("설정", "settings"), Text("흠 있는 대사", "violation rate")), tuple(rows))
 
 
 def models_table(evaluation: Evaluation) -> Table:
     """Loss and perplexity of the reference lines under each model, and where it lies."""
     models = evaluation.result["models"]
-    rows = [(label, f"{m['held_out_loss']:.3f}", f"{m['perplexity']:.1f}", str(m["path"])) for label, m in models.items()]
+    rows: list[tuple[Content, ...]] = [
+        (label, f"{m['held_out_loss']:.3f}", f"{m['perplexity']:.1f}", str(m["path"])) for label, m in models.items()
+    ]
     loss = Text("기준 대사 손실(토큰당 nats)", "held-out loss (nats per token)")
     return Table((_MODEL, loss, Text("펄플렉서티", "perplexity"), Text("경로", "path")), tuple(rows))
 
 
 def kinds_table(cells: Sequence[Cell]) -> Table:
     """Share of lines with each kind of violation, most frequent first, one column per model."""
-    rows = [(kind_name(kind), *(interval(cell.rate_of(kind)) for cell in cells)) for kind in kinds_by_rate(cells)]
+    rows: list[tuple[Content, ...]] = [
+        (kind_name(kind), *(interval(cell.rate_of(kind)) for cell in cells)) for kind in kinds_by_rate(cells)
+    ]
     return Table((Text("흠의 종류", "kind of violation"), *(cell.model for cell in cells)), tuple(rows))
 
 
@@ -166,7 +182,7 @@ def heat_map(cell: Cell, prompts: Sequence[Mapping[str, Any]], domain: Domain) -
     return Heat(cell.model, f"{down} \\ {across}", tuple(map(str, columns.values())), counted)
 
 
-def checkpoints_table(run: Run) -> Table:
+def checkpoints_table(run: ShownRun) -> Table:
     """What was measured at each evaluation during training; the checkpoint that was kept is marked."""
     header = (
         Text("스텝", "step"),
@@ -175,26 +191,19 @@ def checkpoints_table(run: Run) -> Table:
         Text("다른 대사", "distinct lines"),
         Text("끝맺지 못함", "unfinished"),
     )
-    rows = [_checkpoint_row(row, run.best) for row in run.metrics if "eval_loss" in row]
+    rows = [_checkpoint_row(row, run.best) for row in run.run.evaluations]
     return Table(header, tuple(rows))
 
 
-def _checkpoint_row(row: Mapping[str, Any], best: int | None) -> tuple[Content, ...]:
+def _checkpoint_row(row: Mapping[str, Any], best: int) -> tuple[Content, ...]:
     step = Text(f"{row['step']} ✔ 고른 것", f"{row['step']} ✔ kept") if row["step"] == best else str(row["step"])
     shares = ("eval_violation_rate", "eval_distinct_lines", "eval_unfinished")
     return (step, f"{row['eval_loss']:.3f}", *(percent(row[k]) if k in row else "–" for k in shares))
 
 
-def settings_table(run: Run) -> Table:
+def settings_table(run: ShownRun) -> Table:
     """The run's config and manifest, one dotted key per row."""
-    settings = {**_flat(run.config), **{f"manifest.{k}": v for k, v in _flat(run.manifest).items()}}
+    settings = {**run.run.config, **{f"manifest.{k}": v for k, v in run.run.manifest.items()}}
     return Table(
         (Text("항목", "key"), Text("값", "value")), tuple((k, "–" if v is None else str(v)) for k, v in settings.items())
     )
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in nested.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from npc_align.evaluation.report import tables
 from npc_align.evaluation.report.curves import panels
 from npc_align.evaluation.report.headline import headline
 from npc_align.evaluation.report.lines import filters, probe_scenes, sample, script_data
-from npc_align.evaluation.report.runs import Run, find_runs, read_run
+from npc_align.evaluation.report.runs import ShownRun, find_runs, read_run
 from npc_align.evaluation.report.source import Evaluation, read_evaluation
 from npc_align.evaluation.report.words import Text, difference, interval, kind_name, percent
 from npc_align.files import write_text
@@ -45,7 +46,7 @@ def write_report(folder: Path, runs: Sequence[Path] = ()) -> tuple[Path, Path]:
     return written
 
 
-def _view(evaluation: Evaluation, runs: Sequence[Run], domain: Domain, folder: Path) -> dict[str, Any]:
+def _view(evaluation: Evaluation, runs: Sequence[ShownRun], domain: Domain, folder: Path) -> dict[str, Any]:
     cells, compared = evaluation.main_cells, evaluation.compared
     named = {cell.model for cell in compared}
     finished = time.gmtime((folder / "result.json").stat().st_mtime)
@@ -65,6 +66,7 @@ def _view(evaluation: Evaluation, runs: Sequence[Run], domain: Domain, folder: P
         "tables": {
             "cells": tables.cells_table(evaluation),
             "decodings": tables.decodings_table(evaluation),
+            "tried": tables.tried_table(evaluation),
             "models": tables.models_table(evaluation),
             "kinds": tables.kinds_table(cells),
             "differences": tables.differences_table(evaluation.result["differences"]),
@@ -81,12 +83,14 @@ def _view(evaluation: Evaluation, runs: Sequence[Run], domain: Domain, folder: P
     }
 
 
+@lru_cache
 def _html() -> Environment:
     environment = _environment(autoescape=True)
     environment.filters["both"] = _both
     return environment
 
 
+@lru_cache
 def _markdown() -> Environment:
     environment = _environment(autoescape=False)
     environment.filters["md"] = _plain
