@@ -35,8 +35,8 @@ def cells_table(evaluation: Evaluation) -> Table:
         Text("흠 있는 대사", "violation rate"),
         Text("제대로 끝맺음", "end of text"),
         Text("평균 길이(글자)", "mean length (characters)"),
-        Text("다른 낱말 distinct-1", "distinct-1"),
-        Text("다른 두 낱말 distinct-2", "distinct-2"),
+        Text("다른 낱말 (distinct-1)", "distinct-1"),
+        Text("다른 두 낱말 (distinct-2)", "distinct-2"),
         Text("다른 첫머리", "distinct openings"),
         Text("다른 대사", "distinct lines"),
     )
