@@ -96,7 +96,10 @@ def make_run(folder: Path, best: int = 20) -> Path:
     """A finished DPO-like run: two evaluations, the greedy lines of two steps with the probes first."""
     (folder / "samples").mkdir(parents=True)
     rows: list[dict[str, Any]] = [{"step": s, "loss": 3 - s / 20, "epoch": s / 10} for s in range(1, 21)]
-    rows += [{"step": s, "eval_loss": 2.0, "eval_violation_rate": 2 / s, "eval_distinct_lines": 0.9} for s in (10, 20)]
+    rows += [
+        {"step": s, "eval_loss": 2.0, "eval_violation_rate": 2 / s, "eval_distinct_lines": 0.9, "eval_displacement": 0.37}
+        for s in (10, 20)
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (folder / "config.yaml").write_text("optim: {learning_rate: 2.0e-05}\n", encoding="utf-8")
     (folder / "manifest.json").write_text(json.dumps({"seed": 42, "inputs": {"base": "cafe"}}), encoding="utf-8")

@@ -195,7 +195,7 @@ def test_a_models_run_brings_its_curves_and_probes(tmp_path: Path) -> None:
     make_evaluation(tmp_path / "eval", paths={"dpo": str(run)})
     html, markdown = write_report(tmp_path / "eval")
     page = squeezed(Page(html.read_text(encoding="utf-8")).text)
-    assert "20 ✔ 고른 것" in page
+    assert "20 ✔ 고른 것2.00010.0%90.0%–+0.37––" in page
     assert "optim.learning_rate2e-05" in page
     assert "manifest.inputs.basecafe" in page
     text = markdown.read_text(encoding="utf-8")

@@ -182,6 +182,14 @@ def heat_map(cell: Cell, prompts: Sequence[Mapping[str, Any]], domain: Domain) -
     return Heat(cell.model, f"{down} \\ {across}", tuple(map(str, columns.values())), counted)
 
 
+# Logged at every evaluation where the run began with one: how far it has drifted since.
+_DRIFT = (
+    ("eval_displacement", Text("고른 대사 로그확률이 내린 폭", "fall of chosen log-probability"), "{:+.2f}"),
+    ("eval_length_drift", Text("길이 변화", "change of length"), "{:+.1%}"),
+    ("eval_diversity_loss", Text("다양성 감소", "loss of diversity"), "{:+.1%}"),
+)
+
+
 def checkpoints_table(run: ShownRun) -> Table:
     """What was measured at each evaluation during training; the checkpoint that was kept is marked."""
     header = (
@@ -190,6 +198,7 @@ def checkpoints_table(run: ShownRun) -> Table:
         Text("흠 있는 대사", "violation rate"),
         Text("다른 대사", "distinct lines"),
         Text("끝맺지 못함", "unfinished"),
+        *(name for _, name, _ in _DRIFT),
     )
     rows = [_checkpoint_row(row, run.best) for row in run.run.evaluations]
     return Table(header, tuple(rows))
@@ -198,7 +207,8 @@ def checkpoints_table(run: ShownRun) -> Table:
 def _checkpoint_row(row: Mapping[str, Any], best: int) -> tuple[Content, ...]:
     step = Text(f"{row['step']} ✔ 고른 것", f"{row['step']} ✔ kept") if row["step"] == best else str(row["step"])
     shares = ("eval_violation_rate", "eval_distinct_lines", "eval_unfinished")
-    return (step, f"{row['eval_loss']:.3f}", *(percent(row[k]) if k in row else "–" for k in shares))
+    drift = (form.format(row[k]) if k in row else "–" for k, _, form in _DRIFT)
+    return (step, f"{row['eval_loss']:.3f}", *(percent(row[k]) if k in row else "–" for k in shares), *drift)
 
 
 def settings_table(run: ShownRun) -> Table:
