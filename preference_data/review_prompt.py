@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from npc_align.domain import Domain
+from npc_align.violation import KIND_NAMES
 from preference_data.better_lines import add_better_line, as_line, objection
 from preference_data.judgements import Judgement, Reason, undo_last
 from preference_data.label.keys import latin
