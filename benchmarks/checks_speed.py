@@ -43,7 +43,7 @@ def measure() -> dict[str, float]:
 
     domain = load_domain("weapon_rental")
     examples = read_examples(default_corpus("weapon_rental"), domain)
-    kiwi = speech_level._kiwi()
+    kiwi = speech_level.kiwi()
     kiwi.tokenize("반갑습니다.")
     chunks = [examples[i : i + _CHUNK] for i in range(0, len(examples) - _CHUNK + 1, _CHUNK)]
     ours, bare = [], []

@@ -86,7 +86,7 @@ class Problem:
         return f"{self.field}={self.value!r}: {self.message}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a key of caches as the object that it is
 class Domain:
     """A game's world. Build one with `load_domain`."""
 

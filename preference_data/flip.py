@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 
-from npc_align.korean.speech_level import Token, _kiwi, tokens
+from npc_align.korean.speech_level import Token, kiwi, tokens
 
 _POLITE_TO_PLAIN = {
     "어요": ["어"], "아요": ["어"], "여요": ["어"], "에요": ["야"], "예요": ["야"], "세요": ["어"], "으세요": ["어"],
@@ -106,7 +106,7 @@ def _fitting(ending: str, last: Token, is_question: bool) -> str:
 
 
 def join_word(words: list[Token]) -> str:
-    joined = _kiwi().join([(word.form, word.tag) for word in words]).replace(" ", "")
+    joined = kiwi().join([(word.form, word.tag) for word in words]).replace(" ", "")
     for spelled, said in _CONTRACTIONS.items():
         joined = joined.replace(spelled, said)
     return joined

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from npc_align.korean.speech_level import Token, spoken_tokens
 
@@ -23,6 +23,9 @@ _WINDOW = 40
 # After these endings the next verb belongs to the same predicate ("빌려 가다", "찾으러 오다").
 _LINKING = words("어 아 여 게 지 고 러 으러")
 _SENTENCE_END = ("SF", "SE", "SO")
+_CLOSING = (*_SENTENCE_END, "EF")
+_AFTER_ENDING = (*_CLOSING, "SP", "JX", "JKQ")
+_AFTER_CONNECTIVE = (*_SENTENCE_END, "SP", "JX")
 # Connectives by which a clause is only supposed, intended or wished.
 _SUPPOSING = words(
     "면 으면 다면 라면 려면 으려면 려고 으려고 러 으러 려 으려 도록 어야 아야 여야 거든 든 든지 거나 더라도 어도 아도 여도 게 고자 "
@@ -90,6 +93,8 @@ _HANDOVER = (
     "ᆯ래",
     "을래",
 )
+# By what a predicate is denied, whatever its tense.
+DENYING = words("못 안 않 못하 말 아니 없 없이")
 # Nouns after a past modifier that leave it a fact ("이긴 건", "진 뒤로", "잡은 몸이야").
 _FACTUAL = words(
     "거 것 게 건 걸 뒤 후 다음 날 몸 사람 놈 늙은이 덕 덕분 덕택 탓 바람 죄 벌 이상 김 마당 지 이후 참 길 때 기념 주제"
@@ -112,7 +117,7 @@ _GROUPS = words("쪽 편 조 팀 파티 부대 일행 무리 부족 패")
 _FIRST = words("나 내 저 제 우리 저희 본인 이몸 몸 소인 혼자")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Clause:
     """A clause of a sentence: its morphemes, and those of the sentence that stand before and after it."""
 
@@ -120,11 +125,6 @@ class Clause:
     before: Sequence[Token]
     after: Sequence[Token]
     asks: bool
-
-    @cached_property
-    def forms(self) -> frozenset[str]:
-        """The clause's morphemes, for a rule to pass over it at a glance."""
-        return frozenset(t.form for t in self.morphemes)
 
     @property
     def final(self) -> bool:
@@ -136,13 +136,20 @@ class Clause:
 
 
 @lru_cache(maxsize=8192)
+def forms_of(line: str) -> frozenset[str]:
+    """What stands in the clauses of a line, for a rule to pass over the line at a glance."""
+    return frozenset([t.form for t in spoken_tokens(line)])
+
+
+@lru_cache(maxsize=8192)
 def clauses(line: str) -> tuple[Clause, ...]:
     """The clauses of a line outside quotation marks, cut at sentence ends, connectives and commas between two predicates."""
     morphemes = _with_connectives(spoken_tokens(line))
     found: list[Clause] = []
     begin = 0
     for stop in _sentence_ends(morphemes):
-        cuts = [i + 1 for i in range(begin, stop - 1) if _cuts(morphemes, i, begin, stop)]
+        marks = [i for i in range(begin, stop - 1) if morphemes[i].tag in ("EC", "SP")]
+        cuts = [i + 1 for i in marks if _cuts(morphemes, i, begin, stop)]
         asks = any(t.tag == "SF" and "?" in t.form for t in morphemes[max(begin, stop - 3) : stop])
         for start, end in zip([begin, *cuts], [*cuts, stop], strict=True):
             for part in range(start, end, _WINDOW):
@@ -153,8 +160,10 @@ def clauses(line: str) -> tuple[Clause, ...]:
     return tuple(found)
 
 
-def _with_connectives(morphemes: Sequence[Token]) -> list[Token]:
+def _with_connectives(morphemes: Sequence[Token]) -> Sequence[Token]:
     """The morphemes with -는데 after a tense or 없다 as the one ending that it is, where Kiwi found a noun in it."""
+    if not any(t.form == "데" for t in morphemes):
+        return morphemes
     joined: list[Token] = []
     for token in morphemes:
         if (
@@ -175,25 +184,19 @@ def _with_connectives(morphemes: Sequence[Token]) -> list[Token]:
 
 def _sentence_ends(morphemes: Sequence[Token]) -> list[int]:
     ends = []
-    for i, token in enumerate(morphemes):
+    for i in [i for i, token in enumerate(morphemes) if token.tag in _CLOSING]:
         following = morphemes[i + 1].tag if i + 1 < len(morphemes) else "SF"
-        if token.tag in _SENTENCE_END:
-            if following not in _SENTENCE_END:
-                ends.append(i + 1)
-        elif token.tag == "EF" and following not in (*_SENTENCE_END, "SP", "JX", "JKQ", "EF"):
+        if following not in (_AFTER_ENDING if morphemes[i].tag == "EF" else _SENTENCE_END):
             ends.append(i + 1)
     return ends if ends and ends[-1] == len(morphemes) else [*ends, len(morphemes)]
 
 
 def _cuts(morphemes: Sequence[Token], i: int, begin: int, stop: int) -> bool:
+    """Whether a clause ends with the comma or the connective at an index."""
     token, following = morphemes[i], morphemes[i + 1]
     if token.tag == "SP":
         return _ends_predicate(morphemes[max(begin, i - 3) : i]) and _predicate_follows(morphemes, i + 1, stop)
-    return (
-        token.tag == "EC"
-        and following.tag not in ("SP", "JX", *_SENTENCE_END)
-        and not _continues(morphemes[i - 1], token, following)
-    )
+    return following.tag not in _AFTER_CONNECTIVE and not _continues(morphemes[i - 1], token, following)
 
 
 def _ends_predicate(morphemes: Sequence[Token]) -> bool:

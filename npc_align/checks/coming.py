@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from npc_align.checks.clauses import Clause, by_others, telling, words
+from npc_align.checks.clauses import Clause, by_others, clauses, forms_of, telling, words
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token
 
@@ -20,6 +21,23 @@ _TIMES = words(
     "전 어제 그제 저번 지난번 작년 재작년 봄 여름 가을 겨울 아침 저녁 새벽 낮 오전 오후 주말 그때 예전 이전 일전 요전 해 주 지난주 지난해 지난봄 지난여름 지난가을 "
     "지난겨울 만 오랜만 오래간만 간만 덕분 덕 끝 사이 뒤 후 처음 전날 다음 문 문턱 앞 안 시간 때"
 )
+
+
+class Rule(NamedTuple):
+    """A reader of clauses, with the morphemes of which a line that it speaks on has one: hardly any line has to be cut into clauses.
+
+    Where `cues` names a section of the domain's, one of those cues in the line does as well.
+    """
+
+    read: Callable[[str, Clause, Domain], Span | None]
+    words: frozenset[str]
+    cues: str | None = None
+
+    def first(self, line: str, domain: Domain) -> Span | None:
+        """What the first clause tells in which the reader finds anything."""
+        if self.words.isdisjoint(forms_of(line)) and (self.cues is None or cues_of(domain, self.cues).search(line) is None):
+            return None
+        return next((span for clause in clauses(line) if (span := self.read(line, clause, domain))), None)
 
 
 def is_coming(morphemes: Sequence[Token], at: int) -> bool:
@@ -149,15 +167,10 @@ def _time_or_shop(noun: Token, shop: Sequence[str]) -> bool:
     return noun.form in shop or noun.form in _TIMES or noun.form.endswith(("번", "달", "날", "밤"))
 
 
-def cues_of(domain: Domain, key: str) -> re.Pattern[str]:
-    """The domain's cues of a section, to be looked for with `cue_end`."""
-    return _compiled(tuple(domain.cues.get(key, ())))
-
-
 @lru_cache(maxsize=64)
-def _compiled(cues: tuple[str, ...]) -> re.Pattern[str]:
-    """Any of the cues, the longest first; white space doesn't count."""
-    bare = sorted({"".join(cue.split()) for cue in cues}, key=len, reverse=True)
+def cues_of(domain: Domain, key: str) -> re.Pattern[str]:
+    """Any of the domain's cues of a section, the longest first; white space doesn't count. To be looked for with `cue_end`."""
+    bare = sorted({"".join(cue.split()) for cue in domain.cues.get(key, ())}, key=len, reverse=True)
     return re.compile("|".join(r"\s*".join(map(re.escape, cue)) for cue in bare) or r"(?!)")
 
 

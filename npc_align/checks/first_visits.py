@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npc_align.checks.clauses import Clause, by_others, words
-from npc_align.checks.coming import Span, at_shop, cue_end, cues_of, is_coming, negated, next_predicate
+from npc_align.checks.coming import Rule, Span, at_shop, cue_end, cues_of, is_coming, negated, next_predicate
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token
 
@@ -17,7 +17,7 @@ _AS_IF = words("척 체 줄 것처럼 처럼 같 대하 취급 듯 대접 양 �
 _WHEN = words("때 날 적 게 건 거 것 순간 이후 뒤 후 다음 그날 해 밤 무렵 시절")
 
 
-def first_visit(line: str, clause: Clause, domain: Domain) -> Span | None:
+def _first_visit(line: str, clause: Clause, domain: Domain) -> Span | None:
     """Where a clause claims that the customer has never been here."""
     morphemes = clause.morphemes
     for i, token in enumerate(morphemes):
@@ -32,6 +32,9 @@ def first_visit(line: str, clause: Clause, domain: Domain) -> Span | None:
         if token.form == "줄" and (start := _never_heard_of(morphemes, i)) is not None:
             return start, token.end
     return _first_by_name(line, clause, domain)
+
+
+FIRST_VISIT = Rule(_first_visit, words("처음 없 모르"), cues="first_visit")
 
 
 def _first_coming(clause: Clause, at: int, domain: Domain) -> int | None:

@@ -12,6 +12,7 @@ from npc_align.checks.coming import (
     AGAIN,
     COMING,
     RENTING,
+    Rule,
     Span,
     bare_subject,
     came,
@@ -34,7 +35,7 @@ _SHORT_SPANS = words("하루 이틀 사흘 나흘 닷새 엿새 이레 며칠 �
 _ABSENCE = words("한동안 오래 오랫동안 동안 그간 그동안 통 한참 달 년 해 철 계절 개월 반년 도통")
 
 
-def absent(line: str, clause: Clause, domain: Domain) -> Span | None:
+def _absent(line: str, clause: Clause, domain: Domain) -> Span | None:
     """ "오랜만이에요", "몇 달 만에 왔어", "한동안 발길이 뜸했습니다"."""
     morphemes = clause.morphemes
     cues = cues_of(domain, "long_ago")
@@ -55,7 +56,7 @@ def absent(line: str, clause: Clause, domain: Domain) -> Span | None:
     return None
 
 
-def back_soon(line: str, clause: Clause, domain: Domain) -> Span | None:
+def _back_soon(line: str, clause: Clause, domain: Domain) -> Span | None:
     """ "어제 왔는데", "사흘 만에 또 왔어요", "금방 또 왔네"."""
     morphemes = clause.morphemes
     cues = cues_of(domain, "recent")
@@ -71,6 +72,10 @@ def back_soon(line: str, clause: Clause, domain: Domain) -> Span | None:
             if at is not None:
                 return token.start, morphemes[at].end
     return None
+
+
+ABSENT = Rule(_absent, _LONG_UNITS | words("뜸하 뜸 발길 못 안 않 못하 말"), cues="long_ago")
+BACK_SOON = Rule(_back_soon, _SOON | _SHORT_SPANS, cues="recent")
 
 
 def _visited_then(clause: Clause, cue: int, domain: Domain) -> int | None:

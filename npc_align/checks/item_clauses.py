@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
+from npc_align.checks.clauses import words
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token
 
@@ -35,10 +36,6 @@ _RETURNING_FROM = ("오", "돌아오", "나오", "다녀오", "말")
 PAST = ("었", "았", "였")
 
 
-def words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
 # People of the speaker's own: what a clause says about one of them isn't said about the speaker.
 PEOPLE = words(
     "동료 친구 선배 후배 스승 사부 제자 사제 사형 아버지 아버님 어머니 어머님 아빠 엄마 할아버지 할머니 형 형님 누나 누님 언니 오빠 동생 "
@@ -55,8 +52,7 @@ _HEARD = ("소문", "얘기", "이야기", "전설", "노래")
 _HEARSAY = ("다더", "다던", "대", "ᆫ대", "는대", "다며", "다면서", "다길래", "라더", "라던", "래", "다지", "라지")
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(NamedTuple):
     """A word that names an item: which items it may mean, where it stands, and its morphemes' indices in the sentence."""
 
     items: frozenset[str]
@@ -66,8 +62,7 @@ class Mention:
     last: int
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A sentence's morphemes with the items that it names."""
 
     morphemes: Sequence[Token]
@@ -115,19 +110,34 @@ class Sentence:
 
 def sentences_of(line: str, morphemes: Sequence[Token], domain: Domain) -> Iterator[Sentence]:
     """The line's sentences, with the items that they name."""
-    named = list(islice(names_pattern(tuple(domain.items.items())).finditer(line), _MOST_NAMES))
+    named = _named(line, domain)
     starts = {match.start() for match in named}
     for piece in _pieces(_with_particles_apart(line, morphemes, named)):
         yield Sentence(piece, _mentions(line, piece, starts, domain))
 
 
+def readings(line: str, domain: Domain) -> Iterator[frozenset[str]]:
+    """What the words of a line may name by their letters: for each name that opens one, the items that it may mean."""
+    for match in _named(line, domain):
+        for name, items in _meanings(domain).items():
+            if line.startswith(name, match.start()):
+                yield items
+
+
+def _named(line: str, domain: Domain) -> Sequence[re.Match[str]]:
+    any_name, pattern = _names(domain)
+    return list(islice(pattern.finditer(line), _MOST_NAMES)) if any_name.search(line) else ()
+
+
 @lru_cache(maxsize=16)
-def names_pattern(items: tuple[tuple[str, tuple[str, ...]], ...]) -> re.Pattern[str]:
-    """Words that open with an item's name; the particle that is all the rest of the word, if so, is a group of its own."""
-    names = sorted({alias for _, aliases in items for alias in aliases}, key=len, reverse=True)
-    return re.compile(
-        rf"(?<![^\W_])(?P<name>{'|'.join(map(re.escape, names)) or '(?!)'})(?:(?P<particle>{_PARTICLES})(?![^\W_]))?"
-    )
+def _names(domain: Domain) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """An item's name; and words that open with one.
+
+    The particle that is all the rest of the word, if so, is a group of its own.
+    """
+    names = "|".join(map(re.escape, sorted(_meanings(domain), key=len, reverse=True))) or "(?!)"
+    pattern = rf"(?<![^\W_])(?P<name>{names})(?:(?P<particle>{_PARTICLES})(?![^\W_]))?"
+    return re.compile(names), re.compile(pattern)
 
 
 def _with_particles_apart(line: str, morphemes: Sequence[Token], named: Sequence[re.Match[str]]) -> list[Token]:
@@ -150,18 +160,21 @@ def _pieces(morphemes: Sequence[Token]) -> list[list[Token]]:
     """The line cut after sentence-ending marks, and after final endings without a mark; "…" cuts only after an ending."""
     pieces: list[list[Token]] = [[]]
     for i, token in enumerate(morphemes):
-        pieces[-1].append(token)
-        following = morphemes[i + 1] if i + 1 < len(morphemes) else None
-        closing = following is not None and (following.tag in ("SF", "SE", "SO", "SP", "SSC") or following.tag[0] == "J")
-        ended = len(pieces[-1]) > 1 and pieces[-1][-2].tag[0] in "EJ"
-        cut = token.tag in ("SF", "SO") or (token.tag == "SE" and ended) or (token.tag == "EF" and not closing)
-        if cut or len(pieces[-1]) >= _MOST_MORPHEMES:
+        piece = pieces[-1]
+        piece.append(token)
+        cut = token.tag in ("SF", "SO")
+        if token.tag == "SE":
+            cut = len(piece) > 1 and piece[-2].tag[0] in "EJ"
+        elif token.tag == "EF":
+            following = morphemes[i + 1].tag if i + 1 < len(morphemes) else ""
+            cut = following not in ("SF", "SE", "SO", "SP", "SSC") and following[:1] != "J"
+        if cut or len(piece) >= _MOST_MORPHEMES:
             pieces.append([])
     return [piece for piece in pieces if piece]
 
 
 def _mentions(line: str, piece: Sequence[Token], starts: set[int], domain: Domain) -> list[Mention]:
-    meanings = _meanings(tuple(domain.items.items()))
+    known = _meanings(domain)
     found: list[Mention] = []
     for i, token in enumerate(piece):
         if token.start not in starts:
@@ -171,21 +184,21 @@ def _mentions(line: str, piece: Sequence[Token], starts: set[int], domain: Domai
             start, end = token.start, piece[last].end
             inside = found and end <= found[-1].end
             if (
-                line[start:end] in meanings
+                line[start:end] in known
                 and not inside
                 and _stands_alone(line, piece, i, last)
                 and not _look_alike(line, start, end, domain)
             ):
-                found.append(Mention(meanings[line[start:end]], start, end, i, last))
+                found.append(Mention(known[line[start:end]], start, end, i, last))
                 break
     return found
 
 
 @lru_cache(maxsize=16)
-def _meanings(items: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, frozenset[str]]:
+def _meanings(domain: Domain) -> Mapping[str, frozenset[str]]:
     """Which items each word may mean."""
-    names = {alias for _, aliases in items for alias in aliases}
-    return {word: frozenset(item for item, aliases in items if word in aliases) for word in names}
+    names = sorted({alias for aliases in domain.items.values() for alias in aliases})
+    return {word: frozenset(item for item, aliases in domain.items.items() if word in aliases) for word in names}
 
 
 def _stands_alone(line: str, piece: Sequence[Token], first: int, last: int) -> bool:

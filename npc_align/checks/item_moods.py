@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from npc_align.checks.item_clauses import words
+from npc_align.checks.clauses import words
 
 # What the listener does to hand something over; after any other verb 주 asks for a service ("갈아 주세요").
 HANDING = words(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from npc_align.checks.item_clauses import OTHERS, Mention, Sentence, is_past, tells_of_others, words
+from npc_align.checks.clauses import words
+from npc_align.checks.coming import cues_of
+from npc_align.checks.item_clauses import OTHERS, Mention, Sentence, is_past, tells_of_others
 from npc_align.checks.item_wishes import asks_for
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token
@@ -199,7 +201,7 @@ class Past:
         A first visit takes only nouns of their own and verbs of borrowing: "지난 싸움", "전에" tell of any past, not this shop's.
         """
         cues = self._cues("past")
-        starters = [self.tokens[at] for at in _cues_at(self.line, self.tokens, cues)]
+        starters = [self.tokens[at] for at in _cues_at(self.line, self.tokens, self.domain)]
         if first_visit:
             return any(t.tag == "NNG" and self.line[t.start : t.end] in cues for t in starters)
         return bool(starters) and not self._absent()
@@ -299,16 +301,15 @@ class Past:
         )
 
 
-def _cues_at(line: str, piece: Sequence[Token], cues: Sequence[str]) -> list[int]:
-    """The indices of the morphemes where cues start; cues are compared without white space."""
-    bare = tuple("".join(cue.split()) for cue in cues)
-    reach = 2 * max(map(len, cues), default=0)
+def _cues_at(line: str, piece: Sequence[Token], domain: Domain) -> list[int]:
+    """The indices of the morphemes where cues of the past start; cues are compared without white space."""
+    cues = cues_of(domain, "past")
     end, found = piece[-1].end, []
     for i, token in enumerate(piece):
         before = piece[i - 1] if i else None
         # "마르기 전에", "마르기도 전에" speak of what is to come; and of morphemes that share a syllable the first counts.
         if before is not None and (before.start == token.start or "ETN" in (before.tag, piece[i - 2].tag)):
             continue
-        if "".join(line[token.start : min(end, token.start + reach)].split()).startswith(bare or ("\0",)):
+        if cues.match(line, token.start, end):
             found.append(i)
     return found

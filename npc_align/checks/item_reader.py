@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from npc_align.checks.item_clauses import Mention, Sentence, hearsay, words
+from npc_align.checks.clauses import words
+from npc_align.checks.item_clauses import Mention, Sentence, hearsay
 from npc_align.checks.item_moods import (
     AGAIN,
     AMOUNTS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from npc_align.checks.item_clauses import Mention, Sentence, names_pattern, sentences_of
+from npc_align.checks.item_clauses import Mention, Sentence, readings, sentences_of
 from npc_align.checks.item_past import Past
 from npc_align.checks.item_wishes import asked_later, asks_for
 from npc_align.domain import Domain
@@ -21,7 +21,7 @@ KINDS = ("hallucinated_item", "class_item_mismatch")
 
 def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Violation]:
     """Violations of `line` (in NFC) by the items it names."""
-    if not domain.items or names_pattern(tuple(domain.items.items())).search(line) is None:
+    if not any(_may_be_wrong(items, attributes, domain) for items in readings(line, domain)):
         return []
     sentences = list(sentences_of(line, spoken_tokens(line), domain))
     found: list[Violation] = []
@@ -32,6 +32,13 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
             found += _mismatched(line, sentences, i, before[-60:], attributes, domain)
         before += sentence.morphemes
     return found
+
+
+def _may_be_wrong(items: frozenset[str], attributes: Mapping[str, Any], domain: Domain) -> bool:
+    """Whether this customer hasn't had, or can't use, what a word means: hardly any other line has to be read."""
+    previous = domain.role(attributes, "previous_item")
+    usable = domain.affinity.get(str(domain.role(attributes, "class")))
+    return (previous is not None and previous not in items) or (bool(usable) and items.isdisjoint(usable or ()))
 
 
 def _violation(kind: str, line: str, mention: Mention, fault: str, known: str) -> Violation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from npc_align.domain import Domain
@@ -21,6 +22,7 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
     ]
 
 
+@lru_cache(maxsize=16)
 def _nouns(domain: Domain) -> frozenset[str]:
     """The words of the game that are surely nouns: its items, by all their names, and its classes."""
     kinds = domain.by_key.get(domain.roles.get("class", ""))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from npc_align.checks import visits
-from npc_align.checks.clauses import Clause, by_others, clauses, long_ago, telling, words
+from npc_align.checks.clauses import DENYING, Clause, by_others, clauses, forms_of, long_ago, telling, words
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token, spoken_tokens, tokens
 from npc_align.violation import Violation
@@ -71,7 +71,7 @@ def _violation(claim: Claim, line: str, result: str) -> Violation:
 
 def _first_visit(line: str, domain: Domain) -> list[Violation]:
     """A result claimed by one who can't have had anything of this shop's."""
-    if not visits.thanks_or_rental(line, domain):
+    if not _vocabulary(domain).is_in(line) or not visits.thanks_or_rental(line, domain):
         return []
     message = "의뢰 결과와 어긋납니다: {}. 처음 온 손님이라 이 가게 무기로 거둔 결과가 없습니다."
     found = [
@@ -82,6 +82,9 @@ def _first_visit(line: str, domain: Domain) -> list[Violation]:
 
 def _against(line: str, domain: Domain, victory: bool) -> list[Claim]:
     """The claims of a victory (or of a defeat), where the line claims nothing to the contrary."""
+    vocabulary = _vocabulary(domain)
+    if forms_of(line).isdisjoint(vocabulary.victories if victory else vocabulary.defeats | DENYING):
+        return []
     found = claims(line, domain)
     if any(claim.victory != victory for claim in found):
         return []
@@ -92,7 +95,7 @@ def _against(line: str, domain: Domain, victory: bool) -> list[Claim]:
 
 def claims(line: str, domain: Domain) -> list[Claim]:
     """Every result that the speaker claims for certain, in order."""
-    vocabulary = _vocabulary(*(tuple(domain.cues.get(key, ())) for key in _KEYS))
+    vocabulary = _vocabulary(domain)
     found: list[Claim] = []
     for clause in clauses(line):
         for at, length, key in vocabulary.matches(clause.morphemes):
@@ -102,14 +105,20 @@ def claims(line: str, domain: Domain) -> list[Claim]:
     return found
 
 
-_KEYS = ("victory", "overcome", "feats", "finished", "rewards", "defeat", "lost")
+_DEFEATS = ("defeat", "lost")
+_KEYS = ("victory", "overcome", "feats", "finished", "rewards", *_DEFEATS)
 
 
 @dataclass(frozen=True)
 class _Vocabulary:
-    """The domain's words of result as sequences of morphemes, by the first of them."""
+    """The domain's words of result as sequences of morphemes, by the first of them; which of those open a word of either end."""
 
     by_first: Mapping[str, Sequence[tuple[tuple[tuple[str, str], ...], str]]]
+    victories: frozenset[str]
+    defeats: frozenset[str]
+
+    def is_in(self, line: str) -> bool:
+        return not self.by_first.keys().isdisjoint(forms_of(line))
 
     def matches(self, morphemes: Sequence[Token]) -> Iterable[tuple[int, int, str]]:
         """Index, length and section of each word that stands in the clause; particles within a phrase aside."""
@@ -132,23 +141,26 @@ def _reach(morphemes: Sequence[Token], start: int, phrase: Sequence[tuple[str, s
     return i - start
 
 
+@lru_cache(maxsize=64)
 def _stems(domain: Domain, key: str) -> frozenset[str]:
     """The cues of a section as Kiwi's morphemes have them: verbs without their 다."""
     return frozenset(cue.removesuffix("다") for cue in domain.cues.get(key, ()))
 
 
 @lru_cache(maxsize=16)
-def _vocabulary(*sections: tuple[str, ...]) -> _Vocabulary:
+def _vocabulary(domain: Domain) -> _Vocabulary:
     by_first: dict[str, list[tuple[tuple[tuple[str, str], ...], str]]] = {}
-    for key, cues in zip(_KEYS, sections, strict=True):
-        for cue in cues:
+    for key in _KEYS:
+        for cue in domain.cues.get(key, ()):
             analysed = tokens(cue)
             phrase = tuple((t.form, t.tag[0]) for t in analysed if t.form != "다" and t.tag != "VCP")
             if cue.endswith("다") and " " not in cue and phrase[-1][1] not in "VX":
                 # Kiwi took the verb for something else (a noun and the copula).
                 phrase = ((cue[:-1], "V"),)
             by_first.setdefault(phrase[0][0], []).append((phrase, key))
-    return _Vocabulary(by_first)
+    sides = {form: {key in _DEFEATS for _, key in phrases} for form, phrases in by_first.items()}
+    victories, defeats = (frozenset(form for form, lost in sides.items() if side in lost) for side in (False, True))
+    return _Vocabulary(by_first, victories, defeats)
 
 
 def _claim(line: str, clause: Clause, first: int, last: int, key: str, domain: Domain) -> Claim | None:
@@ -171,7 +183,7 @@ def _claim(line: str, clause: Clause, first: int, last: int, key: str, domain: D
 
 
 def _judged(clause: Clause, first: int, last: int, key: str, affirmed: bool, conceded: bool) -> Claim | None:
-    victory = key not in ("defeat", "lost")
+    victory = key not in _DEFEATS
     if not affirmed and not victory:
         return None
     if conceded and key in ("overcome", "feats"):
@@ -183,7 +195,7 @@ def _judged(clause: Clause, first: int, last: int, key: str, affirmed: bool, con
 def _hoped(clause: Clause, at: int, key: str) -> bool:
     """Whether a victory without a tense may be one to come ("이번엔 꼭 성공!")."""
     return (
-        key not in ("defeat", "lost")
+        key not in _DEFEATS
         and any(t.form in _WISHED for t in clause.morphemes[:at])
         and not any(t.tag == "NNG" and t.form not in _WISHED for t in clause.morphemes[:at])
     )
@@ -199,7 +211,7 @@ def _named(clause: Clause, first: int, last: int, key: str) -> Claim | None:
     morphemes = clause.morphemes
     following = morphemes[last + 1] if last + 1 < len(morphemes) else None
     bare = following is None or following.tag in ("SF", "SP", "SE", "SO")
-    victory = key not in ("defeat", "lost")
+    victory = key not in _DEFEATS
     if bare and not clause.asks and all(t.tag[0] in "NMJX" for t in morphemes[:first]):
         if not _hoped(clause, first, key) and not by_others(clause, first):
             return Claim(morphemes[first].start, morphemes[last].end, victory, key in ("victory", "overcome", "defeat"))

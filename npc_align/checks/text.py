@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import quotations, tokens
@@ -15,6 +15,7 @@ from npc_align.violation import Violation, shown
 
 KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "banned_word")
 
+_NO_SYLLABLE = re.compile(r"[^가-힣]+")
 _UNUSUAL = re.compile(r"[^가-힣\s0-9!-@\[-`{-~…·“”‘’]")
 _LAUGHING = re.compile(r"[ㅋㅎ]+|[ㅠㅜ]+")
 _JAMO = re.compile(r"[ㄱ-ㆎ\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]+")
@@ -40,7 +41,14 @@ _META = re.compile(
     r"|(?:인사말?|대사|답변|응답|문장|멘트)(?:을|를)? (?:작성|생성|출력)|(?:말투|어조|어투|톤)(?:로|으로) (?:쓴|작성|생성|답변|말하면|표현하)"
     r"|(?:다음|아래|이상|여기)[은는이가]? [^.!?,]{0,20}(?:대사|답변|응답|예시)(?:입니다|이다|예요|이에요)",
 )
+# ... of which a line without these has nothing.
+_META_WORDS = re.compile(
+    "AI|NPC|GPT|LLM|인공|언어|프롬|챗봇|어시|페르|롤플|엔피|캐릭|속성|정보|설정|조건|역할|입력|지시|프로필|내용|작성|생성|출력|말투|어조|어투|톤|대사|답변|응답|예시"
+)
 _WORD = re.compile(r"[^\W_]+")
+# Clauses, and what parts the words in them.
+_CLAUSE_END = re.compile(r"[.!?…~,\n]+")
+_GAP = re.compile(r"(?:[^\w.!?…~,\n]|_)+")
 _PAUSE = re.compile(r"[,.!?…~]+\s*")
 # A unit of one to six characters, three times or more.
 _DOUBLED = re.compile(r"(?<![^\W_])([가-힣]{1,12}(?:을|를|의|에서|에게|한테|께서|린|던|[가-힣](?:이|가|은|는))) +\1(?![^\W_])")
@@ -68,7 +76,7 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
 
 def _length(line: str, attributes: Mapping[str, Any], domain: Domain) -> Iterator[Violation]:
     limits = domain.length_of(attributes)
-    syllables = sum("가" <= char <= "힣" for char in line)
+    syllables = len(_NO_SYLLABLE.sub("", line))
     if not line.strip():
         yield Violation("length", 0, len(line), "빈 대사입니다.")
     elif syllables < limits.min_syllables:
@@ -113,7 +121,14 @@ def _is_foreign(char: str) -> bool:
 
 
 def _repetition(line: str) -> Iterator[Violation]:
-    found = [*_repeated_clauses(line), *_repeated_phrases(line), *_doubled_words(line), *_runs(line)]
+    forms = _WORD.findall(line)
+    found = list(_repeated_clauses(line))
+    if len(set(forms)) < len(forms):
+        found += [*_repeated_phrases(line, forms), *_doubled_words(line)]
+    if any(len(form) > 2 and len(set(form)) < len(form) - 1 for form in forms):
+        found += _runs(line)
+    if not found:
+        return
     covered = quotations(line)  # what somebody is quoted with may well be said twice
     for violation in found:
         # One verdict per place: a repeated clause is a repeated phrase as well.
@@ -123,6 +138,9 @@ def _repetition(line: str) -> Iterator[Violation]:
 
 
 def _repeated_clauses(line: str) -> Iterator[Violation]:
+    clauses = [clause for clause in _CLAUSE_END.split(_GAP.sub("", line.replace(" ", ""))) if len(clause) > 4]
+    if len(set(clauses)) == len(clauses):
+        return
     seen: Counter[str] = Counter()
     for match in re.finditer(r"[^.!?…~,\n]+", line):
         said = _WORD.findall(match.group())
@@ -140,11 +158,8 @@ def _stripped(match: re.Match[str]) -> tuple[int, int]:
     return match.start() + len(text) - len(text.lstrip()), match.end() - len(text) + len(text.rstrip())
 
 
-def _repeated_phrases(line: str) -> Iterator[Violation]:
+def _repeated_phrases(line: str, forms: list[str]) -> Iterator[Violation]:
     words = list(_WORD.finditer(line))
-    forms = [match.group() for match in words]
-    if len(set(forms)) == len(forms):
-        return
     i = 0
     while i < len(words):
         size, times = _phrase_at(forms, i)
@@ -209,33 +224,49 @@ def _is_stammer(line: str, match: re.Match[str]) -> bool:
 
 
 def _leak(line: str, domain: Domain) -> Iterator[Violation]:
-    personality = domain.by_key.get(domain.roles.get("personality", ""))
-    kinds = tuple(map(str, personality.labels)) if personality is not None else ()
-    patterns = [_META, _fields(domain.line_key, domain.prompt_names, domain.prompt_values, kinds)]
-    for pattern in patterns if _PLAIN.fullmatch(line) else [_LEAK, *patterns]:
+    fields = _fields(domain)
+    patterns = [_META] if _META_WORDS.search(line) else []
+    if not _PLAIN.fullmatch(line):
+        patterns = [_LEAK, *patterns, fields.any]
+    elif fields.words.search(line):
+        patterns.append(fields.any)
+    for pattern in patterns:
         for match in pattern.finditer(line):
             told = "줄 바꿈" if not match.group().strip() else shown(match.group())
             yield Violation("prompt_leak", *match.span(), f"대사가 아니라 프롬프트의 흔적입니다: {told}")
 
 
+class _Fields(NamedTuple):
+    """Names and values of fields as prompts write them; a plain line without `words` has none."""
+
+    any: re.Pattern[str]
+    words: re.Pattern[str]
+
+
 @lru_cache(maxsize=16)
-def _fields(line_key: str, names: tuple[str, ...], values: tuple[str, ...], personalities: tuple[str, ...]) -> re.Pattern[str]:
-    """Names and values of fields as prompts write them, not as people speak of their age and their luck."""
+def _fields(domain: Domain) -> _Fields:
+    """The domain's, not as people speak of their age and their luck."""
+    names, values = domain.prompt_names, domain.prompt_values
+    personality = domain.by_key.get(domain.roles.get("personality", ""))
+    personalities = tuple(map(str, personality.labels)) if personality is not None else ()
     bare = {name.replace("_", "").replace(" ", "") for name in names}
     # Nobody says a name of many syllables in one breath: with its value behind it, it was read off.
     long = [name for name in (*names, *bare) if len(name) > 3 and " " not in name]
     made = [value for value in personalities if value.endswith(("형", "체", "투", "톤", "타입"))]
     key, any_name, any_long, any_value, any_made = (
-        _one_of(words) for words in ((line_key,), {*names, *bare}, long, values, made)
+        _one_of(words) for words in ((domain.line_key,), {*names, *bare}, long, values, made)
     )
     pair = rf"(?<![가-힣]){any_name}[은는이가]? {any_value}(?![가-힣])"
-    return re.compile(
+    pattern = re.compile(
         rf"{any_name}[\"'”’]?\s*[:=：＝→]|(?<![가-힣]){any_name} {any_value}(?![가-힣])"
         rf"|(?<![가-힣])(?:{any_long}[\"'”’]?(?:이?란|[은는이가])? ?{any_value}|{any_made})"
         rf"|{pair}, {pair}|(?<![가-힣]){any_name}\({any_value}\)|^\s*[(<]{any_value}[)>]"
         rf"|(?<![가-힣]){any_value}(?:,? {any_value}){{2,}}\s?[:：]|(?<![가-힣]){any_value}(?:,? {any_value}){{3,}}|(?<![가-힣]){any_value} ?/ ?{any_value}"
         rf"|(?<![가-힣]){key}(?:입니다|이에요|예요|이다|[은는] 다음|로는)|^\s*{key} ?[-–—]"
     )
+    # Each alternative opens with a letter of its own: that is what makes the search fast.
+    lists = [f"{re.escape(value)},? {any_value}" for value in values]
+    return _Fields(pattern, re.compile("|".join([*map(re.escape, sorted({*names, *bare, *made})), *lists])))
 
 
 def _one_of(words: Iterable[str]) -> str:
@@ -243,14 +274,14 @@ def _one_of(words: Iterable[str]) -> str:
 
 
 def _banned(line: str, domain: Domain) -> Iterator[Violation]:
-    for match in _any_of(domain.banned_words).finditer(line):
+    for match in _banned_words(domain).finditer(line):
         if not _across_words(line, *match.span()) and not _INNOCENT.match(line, match.start()):
             yield Violation("banned_word", *match.span(), f"쓰지 않기로 한 말: {shown(match.group())}")
 
 
 @lru_cache(maxsize=16)
-def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
+def _banned_words(domain: Domain) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, domain.banned_words)) or r"(?!)")
 
 
 def _across_words(line: str, start: int, end: int) -> bool:

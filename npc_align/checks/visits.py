@@ -6,15 +6,16 @@ Only what the speaker says of their own coming here counts, and of this shop ("�
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from npc_align.checks.clauses import Clause, by_others, clauses, words
+from npc_align.checks.clauses import Clause, by_others, words
 from npc_align.checks.coming import (
     AGAIN,
     COMING,
     ELSEWHERE,
     RENTING,
+    Rule,
     Span,
     at_shop,
     came,
@@ -27,17 +28,17 @@ from npc_align.checks.coming import (
     mine,
     next_predicate,
 )
-from npc_align.checks.first_visits import first_visit
-from npc_align.checks.intervals import absent, back_soon
+from npc_align.checks.first_visits import FIRST_VISIT
+from npc_align.checks.intervals import ABSENT, BACK_SOON
 from npc_align.domain import Domain
 from npc_align.korean.speech_level import Token
 from npc_align.violation import Violation
 
 KINDS = ("visit_contradiction", "interval_contradiction")
 
-Rule = Callable[[str, Clause, Domain], Span | None]
-
 _GIVING = words("주 빌려주 내주 골라주 고르 권하 추천 내어주 건네 챙기")
+_THANKED = words("덕 덕분 덕택")
+_LAST = words("저번 지난번 요전번 그때 먼젓번")
 _THING = words("거 것 걸 게 놈 녀석 대로 자리 그걸 그거 그것 물건")
 
 
@@ -46,21 +47,20 @@ def check(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Viol
     visit = domain.role(attributes, "visit")
     if visit is None:
         return []
-    told = clauses(line)
     if domain.is_one_of(attributes, "visit", "visits", "first"):
-        span = _earlier_visit(line, told, domain)
+        span = _earlier_visit(line, domain)
         return [_violation("visit_contradiction", line, span, "처음 온 손님인데 전에 온 적이 있는 듯이 말합니다")] if span else []
     found = []
-    if domain.visits and (span := _first(first_visit, line, told, domain)):
+    if domain.visits and (span := FIRST_VISIT.first(line, domain)):
         found.append(_violation("visit_contradiction", line, span, "다시 온 손님인데 처음 온 듯이 말합니다"))
-    return found + _interval(line, told, attributes, domain)
+    return found + _interval(line, attributes, domain)
 
 
-def _interval(line: str, told: Sequence[Clause], attributes: Mapping[str, Any], domain: Domain) -> list[Violation]:
+def _interval(line: str, attributes: Mapping[str, Any], domain: Domain) -> list[Violation]:
     recent = domain.is_one_of(attributes, "interval", "intervals", "recent")
     if not recent and not domain.is_one_of(attributes, "interval", "intervals", "long"):
         return []
-    long, soon = _first(absent, line, told, domain), _first(back_soon, line, told, domain)
+    long, soon = ABSENT.first(line, domain), BACK_SOON.first(line, domain)
     wrong = long if recent else soon
     if wrong is None or (long and soon):
         return []
@@ -72,24 +72,13 @@ def _violation(kind: str, line: str, span: Span, fault: str) -> Violation:
     return Violation(kind, *span, f"{fault}: {line[slice(*span)]}.")
 
 
-def _first(rule: Rule, line: str, told: Sequence[Clause], domain: Domain) -> Span | None:
-    return next((span for clause in told if (span := rule(line, clause, domain))), None)
-
-
 def thanks_or_rental(line: str, domain: Domain) -> bool:
     """Whether the speaker claims to have had a weapon of this shop."""
-    return any(
-        _rental(line, clause, domain)
-        or _last_time(line, clause, domain)
-        or _thanks(line, clause, domain)
-        or _owner_thanked(clause, domain)
-        for clause in clauses(line)
-    )
+    return any(rule.first(line, domain) for rule in (_RENTAL, _LAST_TIME, _THANKS, _OWNER_THANKED))
 
 
-def _earlier_visit(line: str, told: Sequence[Clause], domain: Domain) -> Span | None:
-    rules = (_again, _rental, _thanks, _last_time, _regular, _habit, _returned, _remember, absent, back_soon)
-    return next((span for rule in rules if (span := _first(rule, line, told, domain))), None)
+def _earlier_visit(line: str, domain: Domain) -> Span | None:
+    return next((span for rule in _EARLIER if (span := rule.first(line, domain))), None)
 
 
 def _again(line: str, clause: Clause, domain: Domain) -> Span | None:
@@ -172,7 +161,7 @@ def _last_time(line: str, clause: Clause, domain: Domain) -> Span | None:
     """ "저번 그걸로", "지난번처럼"."""
     morphemes = clause.morphemes
     for i, token in enumerate(morphemes[:-1]):
-        if token.form not in ("저번", "지난번", "요전번", "그때", "먼젓번") or token.tag != "NNG":
+        if token.form not in _LAST or token.tag != "NNG":
             continue
         if morphemes[i + 1].form in ("처럼", "같이", "만큼"):
             return token.start, morphemes[i + 1].end
@@ -283,16 +272,35 @@ def _thanks(line: str, clause: Clause, domain: Domain) -> Span | None:
     """What was lent, thanked for: "골라 주신 것 덕분에"."""
     morphemes = clause.morphemes
     for i, token in enumerate(morphemes):
-        if token.form in ("덕", "덕분", "덕택") and token.tag == "NNG":
+        if token.form in _THANKED and token.tag == "NNG":
             lent = next((t.start for j, t in enumerate(morphemes[:i]) if _gives(morphemes[:i], j)), None)
             return None if lent is None else (lent, token.end)
     return None
 
 
-def _owner_thanked(clause: Clause, domain: Domain) -> bool:
-    """Whether the owner or the shop is thanked for something ("사장님 덕분에")."""
+def _owner_thanked(line: str, clause: Clause, domain: Domain) -> Span | None:
+    """The owner or the shop, thanked for something: "사장님 덕분에"."""
     shop = domain.cues.get("shop", ())
     for i, token in enumerate(clause.morphemes):
-        if token.form in ("덕", "덕분", "덕택") and token.tag == "NNG":
-            return any(t.form in shop and t.tag[0] == "N" for t in clause.morphemes[max(0, i - 10) : i])
-    return False
+        if token.form in _THANKED and token.tag == "NNG":
+            thanked = next((t for t in clause.morphemes[max(0, i - 10) : i] if t.form in shop and t.tag[0] == "N"), None)
+            return None if thanked is None else (thanked.start, token.end)
+    return None
+
+
+_RENTAL = Rule(_rental, RENTING, cues="earlier_visit")
+_LAST_TIME = Rule(_last_time, _LAST)
+_THANKS = Rule(_thanks, _THANKED)
+_OWNER_THANKED = Rule(_owner_thanked, _THANKED)
+_EARLIER = (
+    Rule(_again, AGAIN),
+    _RENTAL,
+    _THANKS,
+    _LAST_TIME,
+    Rule(_regular, frozenset(), cues="regular"),
+    Rule(_habit, words("신세 던")),
+    Rule(_returned, words("반납 돌리 돌려주 돌려드리")),
+    Rule(_remember, words("기억 번째 째 다니")),
+    ABSENT,
+    BACK_SOON,
+)

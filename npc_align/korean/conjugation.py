@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
-from npc_align.korean.speech_level import Token, _kiwi
+from npc_align.korean.speech_level import Token, kiwi
 
 _PREDICATES = ("VV", "VA", "VX", "XSV", "XSA", "VC")
 _NOMINAL = ("NNG", "NNP", "XR")
@@ -55,19 +56,18 @@ class BrokenForm(NamedTuple):
 
 def broken_forms(text: str, morphemes: Sequence[Token]) -> Iterator[BrokenForm]:
     """The words of `text` whose stem and endings don't go together; `morphemes` are its tokens."""
-    for i in range(len(morphemes) - 1):
-        token, ending = morphemes[i], morphemes[i + 1]
+    for i, (token, ending) in enumerate(pairwise(morphemes)):
         if ending.start > token.end:
             continue
-        if token.tag.startswith(_PREDICATES):
+        first, meant = token.tag[0], None
+        if first == "E":
+            if ending.tag[0] in "EM":
+                meant = _meant_after_ending(text, morphemes, i)
+        elif first in "VX" and token.tag.startswith(_PREDICATES):
             meant = _meant_after_stem(text, morphemes, i)
-        elif token.tag[0] == "E":
-            meant = _meant_after_ending(text, morphemes, i)
-        elif token.tag in _NOMINAL and ending.tag[0] == "E":
+        elif ending.tag[0] == "E" and token.tag in _NOMINAL:
             unlinked = ending.start == token.end and _NOT_AFTER_NOUN.match(ending.form)
             meant = "" if unlinked and not token.form.endswith(_DIALECT) else None
-        else:
-            continue
         if meant is not None:
             yield _corrected(text, morphemes, i, meant)
 
@@ -101,7 +101,7 @@ def _corrected(text: str, morphemes: Sequence[Token], at: int, meant: str) -> Br
 
 @lru_cache(maxsize=8192)
 def _joined(morphemes: tuple[tuple[str, str], ...]) -> str:
-    return str(_kiwi().join(morphemes))
+    return str(kiwi().join(morphemes))
 
 
 def _meant_after_stem(text: str, morphemes: Sequence[Token], at: int) -> str | None:

@@ -121,7 +121,7 @@ def closing_level(words: Sequence[Token], surface: str, mark: str, wonders: bool
         mark: how it closes: "." (also "!"), "?", "…" (trails off), "," (a clause of a longer sentence; ",?" of a question), "".
         wonders: whether its sentence opens with an interjection of wonder.
     """
-    spelt = next((level for level, pattern in _SPELT if pattern.search(surface)), None)
+    spelt = next((level for level, pattern in _SPELT if pattern.search(surface[-3:])), None)
     if spelt:
         return _level(spelt)
     trimmed = _without_interjections(words)

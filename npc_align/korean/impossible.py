@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from npc_align.korean.conjugation import BrokenForm, word_at
 from npc_align.korean.speech_level import Token
@@ -31,7 +32,9 @@ _STRETCH = (
 
 def _syllables(fits: Callable[[int, int], bool]) -> str:
     """A character class of the syllables whose vowel and final consonant (as indices) fit."""
-    return "[" + "".join(chr(c) for c in range(0xAC00, 0xD7A4) if fits(*divmod((c - 0xAC00) % 588, 28))) + "]"
+    found = [c for c in range(0xAC00, 0xD7A4) if fits(*divmod((c - 0xAC00) % 588, 28))]
+    starts, ends = (sorted({*found} - {c + step for c in found}) for step in (1, -1))
+    return "[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(starts, ends, strict=True)) + "]"
 
 
 _OPEN = _syllables(lambda vowel, final: final == 0)
@@ -56,73 +59,117 @@ _ENDING_DEBRIS = ("습", "으", "읍", "니", "었", "겠", "시", "십", "세",
 # What clings to a closed sentence: quotation (있어요라고), dialect (괜찮아유, 좋아예).
 _MAY_FOLLOW = ("라", "하", "유", "예", "잉", "야")
 _AUXILIARIES = ("주", "드리", "보", "버리", "놓", "싶")
-_NOUNS_IN_NI = "(?<![언금곳앞덧틀랑젖은윗랫간])"
-_BIEUP_ADJECTIVES = "무겁|더럽|어렵|가볍|고맙|반갑|무섭|어둡|아깝|귀엽|부럽|뜨겁|차갑|두껍|즐겁|가깝|아름답|시끄럽|괴롭|외롭|해롭|스럽|버겁|매섭|무덥|부드럽"
+_NOUNS_IN_NI = "(?<![언금곳앞덧틀랑젖은윗랫간]니)"
 
-_IMPOSSIBLE = re.compile(
-    "|".join(
-        (
-            rf"{_PAST}[았였]",  # 갔았다, 했였다
-            rf"(?!있){_PAST}었었",
-            rf"{_PAST}다(?:[었았]|다(?![가-힣]))",  # 이겼다다
-            rf"{_DARK}았",  # 먹았다
-            rf"{_OPEN_OR_RIEUL}습니[다까]",  # 하습니다
-            rf"{_CLOSED_NOT_BIEUP}{_NOUNS_IN_NI}니[다까](?!지)",  # 했니다, 함니다
-            r"[가-힣]읍(?:니[다까]|죠)",  # 있읍니다
-            rf"(?<=[가-힣]){_OPEN}는다(?=[고면는니]?(?:[.!?~…]|$))",  # 이기는다
-            rf"{_RIEUL}으는",  # 놀으는
-            r"[가보하오주내기니리시치서사타우키]으(?:시|셨|세요|십)",  # 보으시면
-            r"십시[어아여]",
-            rf"{_PAST}(?:십시오|세요)",  # 갔십시오
-            r"는냐(?![가-힣])",  # 하는냐
-            rf"(?:{_BIEUP_ADJECTIVES}|눕|줍|춥|덥|쉽|밉|돕)[우운울워웠와왔]",  # 무겁워요, 눕우셨어요
-            r"(?:먹|잡|받|찾|씻|벗|읽|믿|웃|앉|있|없|얻|싫|좋|같|높|깊|작|많)면(?![가-힣])",  # 먹면
-            r"됬",
-            r"돼(?:겠|고|면|네|는|니|려|던|거든|더|며|느)",
-            r"안녕(?:합니[다까]|하겠습니|한다|습니|니다|세요|하요|하니다|하다요|하시습|하세습|하십세|하세니)",
-            rf"(?!있){_PAST}으(?:네|소|군|지|다|더|고|죠|습|는|자|세)",  # 왔으네
-            r"[가보하오내기리치서사타키]으(?:니까?|면|려고?|러|며)(?![가-힣])",  # 가으니
-            r"으오소(?!서)|[가-힣]으(?:어요|어서|었)|[받먹잡찾믿읽씻웃앉벗입얻있없좋]으서(?![가-힣])",
-            r"(?:[하가계보으드]십세요|십습니[다까])",
-            r"주십세요",
-            r"습다니(?!까)|니습다|[^연학복예실강인관답역 ]습세요",
-            r"(?:습|합|입|립|십|갑|옵|됩|씁|봅)니(?=[가-힣])[^다까당닷댜더꺼껴깡깟데단답닼따디두도댱잉이]",  # 부탁합니드립니다
-            r"(?:합|옵|됩|봅|칩|닙|욥|[빌드걸달버내]립)습니|(?<![가-힣])갑습니",
-            r"[가-힣]합(?:드[리립릴려]|세요|요(?![가-힣])|시오)",
-            r"욥니[다까]|[가-힣]오이오(?![가-힣])|시게다(?![가-힣])|시어(?:십시오|세요)|[쁩픕됩]입니|겠시",
-            r"[세어네군데소까][요용]다(?![가-힣])",
-            r"[하주보오가계리기드]시세요",
-            r"(?<=[을를] )(?:짓|붓|잇|낫|긋|젓)은|(?:(?<=길을 )|(?<=숲을 )|(?<=종일 )|(?<=한참 )|(?<=밤새 ))걷[어었으]",  # 집을 짓은
-            r"합합니|습습니|[습합]니니|겠겠|셨셨|빌려려|했했",
-            r"(?:[줘춰꿔쳐]|빌려|드려|돌려|알려|살려|버려|다려)(?:세요|십시오|십니|시겠|시오|겠)",  # 빌려줘세요
-            r"빌(?:리?주[려세시십]|주려|려니다)",
-            r"(?:불|골|빨|흘|찔|눌|올|휘둘|서둘|머물|문질|저질)르[고면는지니며네다더기]",  # 불르면서
-            r"(?:감사|죄송|미안|부탁|환영|축하)니[다까]",
-            r"반갑[하합해했]",
-            rf"(?:{_BIEUP_ADJECTIVES})니[다까]",
-            r"(?:앉|읽|받|잡|먹|있|웃|믿|찾|참|넣|놓|씻|입|벗|닦|걷|듣|않)세요",  # 앉세요
-            r"(?:있|없|먹|깊|믿|읽|죽|씻|웃)아[요서]",  # 없아요
-            r"깨닫[아어았었으은을]",
-            r"[가-힣]려겠",  # 가려겠습니다
-            r"[세해네어아데죠까군게든]용요",
-            r"(?:습니다|세요|네요|군요)습니[다까]",
-        )
-    )
+
+def _after(words: str) -> str:
+    """That one of the words stands before the syllable that has just been read."""
+    sizes = sorted({len(word) for word in words.split("|")})
+    by_size = (rf"(?<=(?:{'|'.join(word for word in words.split('|') if len(word) == size)}).)" for size in sizes)
+    return f"(?:{'|'.join(by_size)})"
+
+
+_AFTER_BIEUP = _after(
+    "무겁|더럽|어렵|가볍|고맙|반갑|무섭|어둡|아깝|귀엽|부럽|뜨겁|차갑|두껍|즐겁|가깝|아름답|시끄럽|괴롭|외롭|해롭|스럽|버겁|매섭|무덥|부드럽"
 )
+_AFTER_BIEUP_STEM = f"(?:{_AFTER_BIEUP}|{_after('눕|줍|춥|덥|쉽|밉|돕')})"
+
+# Each opens with a syllable, or a class of them, that is looked up; what stands before it is looked back for.
+_IMPOSSIBLE = (
+    rf"[았였](?<={_PAST}.)",  # 갔았다, 했였다
+    rf"었(?<={_PAST}.)(?<!있.)었",
+    rf"다(?<={_PAST}.)(?:[었았]|다(?![가-힣]))",  # 이겼다다
+    rf"았(?<={_DARK}.)",  # 먹았다
+    rf"습(?<={_OPEN_OR_RIEUL}.)니[다까]",  # 하습니다
+    rf"니(?<={_CLOSED_NOT_BIEUP}.){_NOUNS_IN_NI}[다까](?!지)",  # 했니다, 함니다
+    r"읍(?<=[가-힣].)(?:니[다까]|죠)",  # 있읍니다
+    rf"는(?<=[가-힣]{_OPEN}.)다(?=[고면는니]?(?:[.!?~…]|$))",  # 이기는다
+    rf"으(?<={_RIEUL}.)는",  # 놀으는
+    r"으(?<=[가보하오주내기니리시치서사타우키].)(?:시|셨|세요|십)",  # 보으시면
+    r"십시[어아여]",
+    rf"십(?<={_PAST}.)시오",  # 갔십시오
+    rf"세(?<={_PAST}.)요",
+    r"냐(?<=는.)(?![가-힣])",  # 하는냐
+    rf"[우운울워웠와왔]{_AFTER_BIEUP_STEM}",  # 무겁워요, 눕우셨어요
+    r"면(?<=[먹잡받찾씻벗읽믿웃앉있없얻싫좋같높깊작많].)(?![가-힣])",  # 먹면
+    r"됬",
+    r"돼(?:겠|고|면|네|는|니|려|던|거든|더|며|느)",
+    r"녕(?<=안.)(?:합니[다까]|하겠습니|한다|습니|니다|세요|하요|하니다|하다요|하시습|하세습|하십세|하세니)",
+    rf"으(?<={_PAST}.)(?<!있.)(?:네|소|군|지|다|더|고|죠|습|는|자|세)",  # 왔으네
+    r"으(?<=[가보하오내기리치서사타키].)(?:니까?|면|려고?|러|며)(?![가-힣])",  # 가으니
+    r"으오소(?!서)",
+    r"으(?<=[가-힣].)(?:어요|어서|었)",
+    r"으(?<=[받먹잡찾믿읽씻웃앉벗입얻있없좋].)서(?![가-힣])",
+    r"십(?<=[하가계보으드주].)세요",
+    r"십습니[다까]",
+    r"습다니(?!까)",
+    r"습(?<=니.)다",
+    r"습(?<=[^연학복예실강인관답역 ].)세요",
+    r"니(?<=[습합입립십갑옵됩씁봅].)(?=[가-힣])[^다까당닷댜더꺼껴깡깟데단답닼따디두도댱잉이]",  # 부탁합니드립니다
+    r"습(?:(?<=[합옵됩봅칩닙욥].)|(?<=[빌드걸달버내]립.))니",
+    r"습(?<=갑.)(?<![가-힣]갑.)니",
+    r"합(?<=[가-힣].)(?:드[리립릴려]|세요|요(?![가-힣])|시오)",
+    r"욥니[다까]",
+    r"오(?<=[가-힣].)이오(?![가-힣])",
+    r"게(?<=시.)다(?![가-힣])",
+    r"시어(?:십시오|세요)",
+    r"입(?<=[쁩픕됩].)니",
+    r"시(?<=겠.)",
+    r"다(?<=[세어네군데소까][요용].)(?![가-힣])",
+    r"시(?<=[하주보오가계리기드].)세요",
+    r"[짓붓잇낫긋젓](?<=[을를] .)은",  # 집을 짓은
+    rf"걷{_after('길을 |숲을 |종일 |한참 |밤새 ')}[어었으]",
+    r"합합니",
+    r"습습니",
+    r"니(?<=[습합].)니",
+    r"겠겠",
+    r"셨셨",
+    r"빌려려",
+    r"했했",
+    r"[줘춰꿔쳐](?:세요|십시오|십니|시겠|시오|겠)",  # 빌려줘세요
+    r"려(?<=[빌드돌알살버다].)(?:세요|십시오|십니|시겠|시오|겠)",
+    r"빌(?:리?주[려세시십]|주려|려니다)",
+    rf"르{_after('불|골|빨|흘|찔|눌|올|휘둘|서둘|머물|문질|저질')}[고면는지니며네다더기]",  # 불르면서
+    rf"니{_after('감사|죄송|미안|부탁|환영|축하')}[다까]",
+    r"갑(?<=반.)[하합해했]",
+    rf"니{_AFTER_BIEUP}[다까]",
+    r"세(?<=[앉읽받잡먹있웃믿찾참넣놓씻입벗닦걷듣않].)요",  # 앉세요
+    r"아(?<=[있없먹깊믿읽죽씻웃].)[요서]",  # 없아요
+    r"닫(?<=깨.)[아어았었으은을]",
+    r"겠(?<=[가-힣]려.)",  # 가려겠습니다
+    r"용(?<=[세해네어아데죠까군게든].)요",
+    rf"습{_after('습니다|세요|네요|군요')}니[다까]",
+)
+
+
+def _by_syllable() -> dict[str, re.Pattern[str]]:
+    """What is impossible from each syllable on that opens anything impossible."""
+    found: dict[str, list[str]] = {}
+    for pattern in _IMPOSSIBLE:
+        for syllable in pattern[1 : pattern.index("]")] if pattern[0] == "[" else pattern[0]:
+            found.setdefault(syllable, []).append(pattern)
+    return {syllable: re.compile("|".join(patterns)) for syllable, patterns in found.items()}
+
+
+_FROM = _by_syllable()
+_OPENING = re.compile(f"[{''.join(_FROM)}]")
 
 
 def impossible_words(text: str, morphemes: Sequence[Token]) -> Iterator[BrokenForm]:
     """The words of `text` that pile ending on ending or hold syllables that don't meet; `morphemes` are its tokens."""
-    for match in _IMPOSSIBLE.finditer(text):
-        yield BrokenForm(*word_at(text, *match.span()), None)
-    for i, token in enumerate(morphemes):
-        adjoins = i + 1 < len(morphemes) and morphemes[i + 1].start == token.end < len(text) and token.tag[0] not in "SW"
-        if adjoins and morphemes[i + 1].tag[0] in "ENV" and _misjoined(text, morphemes, i):
-            yield BrokenForm(*word_at(text, token.start, morphemes[i + 1].end), None)
-        if (token.tag == "EF" and token.form != "으") or (token.tag == "EC" and _CLOSING.search(token.form)):
-            following = morphemes[i + 1] if i + 1 < len(morphemes) else None
-            if following is not None and following.start == token.end and _piled(text, token):
-                yield BrokenForm(*word_at(text, token.start, token.end), None)
+    for opening in _OPENING.finditer(text):
+        match = _FROM[opening.group()].match(text, opening.start())
+        if match:
+            yield BrokenForm(*word_at(text, *match.span()), None)
+    for i, (token, following) in enumerate(pairwise(morphemes)):
+        if following.start != token.end:
+            continue
+        joined = token.end < len(text) and token.tag[0] not in "SW" and following.tag[0] in "ENV"
+        if joined and _misjoined(text, morphemes, i):
+            yield BrokenForm(*word_at(text, token.start, following.end), None)
+        closing = (token.tag == "EF" and token.form != "으") or (token.tag == "EC" and _CLOSING.search(token.form))
+        if closing and _piled(text, token):
+            yield BrokenForm(*word_at(text, token.start, token.end), None)
 
 
 def _misjoined(text: str, morphemes: Sequence[Token], at: int) -> bool:

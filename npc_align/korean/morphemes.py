@@ -6,7 +6,6 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +23,11 @@ _DECORATED = (
     # "상관 마. 창 줘." isn't item 마 of a list.
     (re.compile(r"(?<=\s[가나다라마바사아자차카타파하])\.(?=\s)"), "!"),
 )
+# None of them is in a line without these.
+_DECORATION = re.compile(r"[옹냥염잉롱]|[가나다라마바사아자차카타파하]\.\s")
+# How the tags of punctuation, foreign letters, links and emoji begin.
+NO_WORD = "SWZ"
+_UNENCODABLE = re.compile(r"[\ud800-\udfff\x00]")
 
 
 class Token(NamedTuple):
@@ -35,8 +39,7 @@ class Token(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True)
-class Composed:
+class Composed(NamedTuple):
     """A text in NFC with, for each of its characters, where its source starts and ends in the text as given."""
 
     text: str
@@ -85,7 +88,11 @@ def _joins(left: str, right: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _kiwi() -> Any:
+def kiwi() -> Any:
+    """The process' one analyser, a `kiwipiepy.Kiwi`; the first call loads it, which takes a second or two.
+
+    For what `tokens` doesn't give: joining morphemes to words, and the likelihood of a reading.
+    """
     # Imported here: whoever only imports the checks shouldn't pay for loading. Titles of several words and typos aren't needed,
     # and take half of it.
     from kiwipiepy import Kiwi
@@ -96,10 +103,16 @@ def _kiwi() -> Any:
 @lru_cache(maxsize=8192)
 def tokens(text: str) -> tuple[Token, ...]:
     """Kiwi's morphemes of `text`, spans in code points. Anything that UTF-16 can't carry counts as an unknown sign."""
-    safe = re.sub(r"[\ud800-\udfff\x00]", "\ufffd", text)
-    for decoration, plain in _DECORATED:
-        safe = decoration.sub(plain, safe)
-    return tuple(Token(t.form, str(t.tag), t.start, t.start + t.len) for t in _kiwi().tokenize(safe))
+    safe = encodable(text)
+    if _DECORATION.search(safe):
+        for decoration, plain in _DECORATED:
+            safe = decoration.sub(plain, safe)
+    return tuple([Token(t.form, t.tag, t.start, t.end) for t in kiwi().tokenize(safe)])
+
+
+def encodable(text: str) -> str:
+    """`text` with a sign for whatever UTF-16, and so Kiwi, can't carry."""
+    return _UNENCODABLE.sub("\ufffd", text)
 
 
 def quotations(text: str) -> list[tuple[int, int]]:
@@ -130,10 +143,12 @@ def covered(position: int, spans: Sequence[tuple[int, int]]) -> bool:
 
 def within(morphemes: tuple[Token, ...], start: int, end: int) -> tuple[Token, ...]:
     """The morphemes that start in the span; they come in order."""
+    if not morphemes or (start <= morphemes[0].start and morphemes[-1].end <= end):
+        return morphemes
     first = bisect_left(morphemes, start, key=lambda t: t.start)
     return morphemes[first : bisect_left(morphemes, end, lo=first, key=lambda t: t.start)]
 
 
 def words_of(morphemes: Sequence[Token]) -> list[Token]:
     """The morphemes that are words or parts of words: no punctuation, foreign letters or emoji."""
-    return [t for t in morphemes if t.tag[0] not in "SWZ"]
+    return [t for t in morphemes if t.tag[0] not in NO_WORD]

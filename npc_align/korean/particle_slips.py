@@ -13,8 +13,9 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
 
+from npc_align.korean.morphemes import encodable
 from npc_align.korean.particles import COPULAS, Slip, ends_in_rieul, final_consonant, suspects, word_around
-from npc_align.korean.speech_level import Token, _kiwi, tokens
+from npc_align.korean.speech_level import Token, kiwi, tokens
 
 # How much likelier (in log likelihood) the corrected text has to be before the form counts as wrong ...
 _ENOUGH = 3.0
@@ -151,7 +152,7 @@ def _chooses(morphemes: Sequence[Token], slip: Slip, surely_noun: bool) -> bool:
 @lru_cache(maxsize=8192)
 def _is_word(form: str) -> bool:
     """Whether Kiwi's dictionary has it as one morpheme."""
-    found = _kiwi().tokenize(form)
+    found = kiwi().tokenize(form)
     return len(found) == 1 and not found[0].oov
 
 
@@ -191,7 +192,7 @@ def _surroundings(line: str, slip: Slip) -> tuple[int, int]:
 @lru_cache(maxsize=4096)
 def _analysis(text: str) -> tuple[Sequence[Any], float]:
     """Kiwi's best reading of a text and its log likelihood."""
-    ((morphemes, score),) = _kiwi().analyze(re.sub(r"[\ud800-\udfff\x00]", "\ufffd", text), top_n=1)
+    ((morphemes, score),) = kiwi().analyze(encodable(text), top_n=1)
     return morphemes, score
 
 

@@ -33,6 +33,8 @@ def humble_pronouns(spoken: Sequence[Token]) -> list[Token]:
     """Where a speaker means themself by 저, 제 or 저희. Takes the morphemes of a line outside quotations."""
     found: list[Token] = []
     sentence: list[Token] = []
+    if not any(t.form in _HUMBLE and t.tag == "NP" for t in spoken):
+        return found
     for token in spoken:
         sentence.append(token)
         if token.tag == "SF":

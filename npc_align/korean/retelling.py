@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from npc_align.korean.morphemes import Token, words_of
+from npc_align.korean.morphemes import NO_WORD, Token, words_of
 
 _SAYING = ("그러", "이러", "말하", "말씀", "외치", "소리치", "호통치", "중얼거리", "투덜거리", "속삭이", "되묻", "대답")
 _SAID = (*_SAYING, "말", "한마디")
@@ -21,14 +21,14 @@ _INDIRECT = re.compile(r"(?:다|라|냐|자)(?:[고구]|면서|며|던|는|더�
 
 def reports_back(morphemes: Sequence[Token]) -> bool:
     """Whether a sentence opens by reporting the one before it ("라고 했어요", "하길래", "하는 소리에", "그러더라고요")."""
-    words = words_of(morphemes)
-    if not words:
+    first = next((t for t in morphemes if t.tag[0] not in NO_WORD), None)
+    if first is None:
         return False
-    first = words[0]
     if first.tag == "JKQ" or first.form in ("라고", "하고", "라며", "라면서", "라길래"):
         return True
+    words = words_of(morphemes) if first.tag[0] == "V" else []
     rest = [t for t in words[1:4] if t.tag != "EP"]
-    if first.tag[0] != "V" or not rest:
+    if not rest:
         return False
     if first.form in ("그러", "그렇"):
         return rest[0].form in ("길래", "며", "면서") or rest[0].form.startswith(("더라", "더군", "던데"))
@@ -65,10 +65,11 @@ def is_postposed(words: Sequence[Token]) -> bool:
 def announces(morphemes: Sequence[Token]) -> bool:
     """Whether a sentence tells that somebody else spoke, and not yet what."""
     words = words_of(morphemes)
-    verbs = [i for i, t in enumerate(words) if t.tag[:2] in ("VV", "VA", "VX", "XS") and t.tag != "XSN"]
-    if not verbs or any(t.form == "?" for t in morphemes) or not _says(words, verbs[-1]):
+    backwards = range(len(words) - 1, -1, -1)
+    verb = next((i for i in backwards if words[i].tag[:2] in ("VV", "VA", "VX", "XS") and words[i].tag != "XSN"), None)
+    if verb is None or not _says(words, verb) or any(t.form == "?" for t in morphemes):
         return False
-    told = words[: verbs[-1]]
+    told = words[:verb]
     if any(t.tag == "JKQ" or (t.tag == "EC" and _INDIRECT.search(t.form)) for t in told):
         return False
     subjects = [a for a, b in pairwise(told) if b.tag == "JKS" or (b.tag == "JX" and b.form in ("은", "는", "도", "ᆫ"))]

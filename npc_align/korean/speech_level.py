@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from npc_align.korean.endings import STRONG, Reading, closing_level, is_yo, wonder
 from npc_align.korean.morphemes import (
     Composed,
     Token,
-    _kiwi,
     compose,
     covered,
+    kiwi,
     quotations,
     spoken_tokens,
     tokens,
@@ -34,9 +35,9 @@ __all__ = [
     "Composed",
     "Sentence",
     "Token",
-    "_kiwi",
     "compose",
     "fragments_only",
+    "kiwi",
     "politeness",
     "quotations",
     "sentences",
@@ -53,12 +54,15 @@ SIDES = ("존댓말", "반말")
 _MOST_JOINTS = 24
 _TERMINATOR = re.compile(r"[.!?…~。！？\n]+")
 _HANGUL = re.compile(r"[가-힣]")
+_LETTER = re.compile(r"[^\W_ㄱ-ㅣ]")
+# What may stand behind the mark that closes a sentence, and such marks.
+_BEHIND_MARK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "".join(map(chr, range(0x3131, 0x3164))) + ")\"'”’」』》]"
+_MARKS = ".!?…~。！？,"
 # A noun that ends so may be a predicate that Kiwi didn't know.
 _PREDICATE_LIKE = tuple("다요까죠네지군라자냐니마세게소오어아해줘와봐놔용당워려져켜셔겨서며데든래대걸")
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A sentence, its addressee level (None where it has none or it isn't clear) and its code-point span in the line.
 
     `sure` is False where the ending stands on either side (-ㅂ시다), and nothing beside it tells on which.
@@ -71,8 +75,7 @@ class Sentence:
     sure: bool = True
 
 
-@dataclass(frozen=True)
-class _Clause:
+class _Clause(NamedTuple):
     """A sentence whose level may yet depend on those beside it."""
 
     reading: Reading | None
@@ -88,11 +91,11 @@ class _Clause:
 def sentences(line: str) -> list[Sentence]:
     """The sentences of a line with their addressee levels; spans are code-point offsets into `line`."""
     composed = compose(line)
-    found = []
-    for sentence in _sentences(composed.text):
-        start, end = composed.span(sentence.start, sentence.end)
-        found.append(replace(sentence, text=line[start:end], start=start, end=end))
-    return found
+    found = _sentences(composed.text)
+    if composed.text == line:
+        return list(found)
+    spans = [composed.span(s.start, s.end) for s in found]
+    return [s._replace(text=line[start:end], start=start, end=end) for s, (start, end) in zip(found, spans, strict=True)]
 
 
 def politeness(line: str) -> str:
@@ -167,7 +170,7 @@ def _segments(text: str, quoted: list[tuple[int, int]]) -> list[tuple[int, int]]
     begin = 0
     for cut in [*cuts, len(text)]:
         piece = text[begin:cut]
-        if spans and not re.search(r"[^\W_ㄱ-ㅣ]", piece):
+        if spans and not _LETTER.search(piece):
             spans[-1] = (spans[-1][0], begin + len(piece.rstrip()))
         elif piece.strip():
             spans.append((begin + len(piece) - len(piece.lstrip()), begin + len(piece.rstrip())))
@@ -191,7 +194,7 @@ def _disown(found: list[_Clause], reporting: str | None, at_least: int) -> None:
     for i in range(last, -1, -1):
         if i <= last - at_least and (found[i].side is None or reporting is None or found[i].side == reporting):
             return
-        found[i] = replace(found[i], reading=None)
+        found[i] = found[i]._replace(reading=None)
 
 
 def _without_retold(found: list[_Clause], quoted: list[tuple[int, int]]) -> list[_Clause]:
@@ -200,7 +203,7 @@ def _without_retold(found: list[_Clause], quoted: list[tuple[int, int]]) -> list
     teller: str | None = None
     for clause in found:
         if teller is not None and clause.side is not None and clause.side != teller:
-            clause = replace(clause, reading=None)
+            clause = clause._replace(reading=None)
         elif clause.side is not None:
             told = any(clause.start <= start < clause.end for start, _ in quoted)
             teller = clause.side if not told and announces(clause.morphemes) else None
@@ -227,15 +230,21 @@ def _clauses(text: str, start: int, end: int, morphemes: tuple[Token, ...]) -> l
 
 def _joints(text: str, morphemes: Sequence[Token]) -> list[int]:
     """Where one sentence of a segment may end and the next begin: after commas, and after final endings before a space."""
-    commas = [t.end for t in morphemes if t.tag == "SP" and t.form in (",", "，")]
-    endings = [t.end for t in morphemes if (t.tag == "EF" or is_yo(t)) and text[t.end : t.end + 1].isspace()]
-    return sorted(commas + endings)[:_MOST_JOINTS]
+    joints = [
+        t.end
+        for t in morphemes
+        if (t.form in (",", "，") if t.tag == "SP" else text[t.end : t.end + 1].isspace() and (t.tag == "EF" or is_yo(t)))
+    ]
+    return sorted(joints)[:_MOST_JOINTS]
 
 
 def _spliced(left: tuple[Token, ...], right: tuple[Token, ...]) -> bool:
     words = words_of(left)
-    if not words or quotes_back(right):
-        return False
+    return bool(words) and _ends_sentence_with(words) and not quotes_back(right)
+
+
+def _ends_sentence_with(words: Sequence[Token]) -> bool:
+    """Whether words in the middle of a segment end a sentence."""
     last = words[-1]
     if last.tag == "JX" and last.form == "요":
         return len(words) > 1 and words[-2].tag == "EF"
@@ -250,12 +259,8 @@ def _spliced(left: tuple[Token, ...], right: tuple[Token, ...]) -> bool:
 
 def _segment_level(morphemes: Sequence[Token], text: str, end: int, mark: str | None = None) -> Reading | None:
     """The level by the last comma piece that has one; what stands after it is postposed ("좋더군, 그 그림.")."""
-    pieces: list[list[Token]] = [[]]
-    for token in morphemes:
-        if token.tag == "SP" and token.form in (",", "，"):
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
+    commas = [i for i, t in enumerate(morphemes) if t.tag == "SP" and t.form in (",", "，")]
+    pieces = [morphemes[i + 1 : j] for i, j in pairwise((-1, *commas, len(morphemes)))]
     if mark is None:
         mark = _final_mark(text[morphemes[0].start : end]) if morphemes else ""
     wonders = bool(morphemes) and wonder(morphemes[0])
@@ -272,8 +277,8 @@ def _segment_level(morphemes: Sequence[Token], text: str, end: int, mark: str | 
 
 def _final_mark(surface: str) -> str:
     """How a segment closes: "…" (trails off), "." (also ! and ?) or "" (nothing)."""
-    tail = re.search(r"[.!?…~。！？,]*$", re.sub(r"[\sㄱ-ㅣ)\"'”’」』》\]]+$", "", surface))
-    marks = tail.group() if tail else ""
+    said = surface.rstrip(_BEHIND_MARK)
+    marks = said[len(said.rstrip(_MARKS)) :]
     if "?" in marks or "？" in marks:
         return "?"
     if "…" in marks or ".." in marks or (marks and set(marks) <= {"~"}):
