@@ -118,10 +118,9 @@ def sentences_of(line: str, morphemes: Sequence[Token], domain: Domain) -> Itera
 
 def readings(line: str, domain: Domain) -> Iterator[frozenset[str]]:
     """What the words of a line may name by their letters: for each name that opens one, the items that it may mean."""
+    opening = _openings(domain)
     for match in _named(line, domain):
-        for name, items in _meanings(domain).items():
-            if line.startswith(name, match.start()):
-                yield items
+        yield from opening[match["name"]]
 
 
 def _named(line: str, domain: Domain) -> Sequence[re.Match[str]]:
@@ -171,6 +170,13 @@ def _pieces(morphemes: Sequence[Token]) -> list[list[Token]]:
         if cut or len(piece) >= _MOST_MORPHEMES:
             pieces.append([])
     return [piece for piece in pieces if piece]
+
+
+@lru_cache(maxsize=16)
+def _openings(domain: Domain) -> Mapping[str, Sequence[frozenset[str]]]:
+    """What each name, and any shorter one that it opens with, may mean."""
+    known = _meanings(domain)
+    return {name: [items for other, items in known.items() if name.startswith(other)] for name in known}
 
 
 def _mentions(line: str, piece: Sequence[Token], starts: set[int], domain: Domain) -> list[Mention]:

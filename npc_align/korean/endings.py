@@ -80,6 +80,10 @@ _SPELT: tuple[tuple[str, re.Pattern[str]], ...] = (
 STRONG = re.compile(r"(?:[^아]요|아요|죠|니다|습니까|십시오|더군|더라|는군|구나|잖아|거든)$")
 
 
+# How Kiwi tags 요.
+YO_TAGS = ("JX", "EF", "EC", "MM")
+
+
 class Reading(NamedTuple):
     """The level of one sentence: by itself, beside clearly polite sentences, beside clearly plain ones, beside 하게체."""
 
@@ -104,7 +108,7 @@ def _unless_polite(reading: Reading) -> Reading:
 
 def is_yo(token: Token) -> bool:
     """Whether a morpheme is the particle (or the ending) 요."""
-    return token.form in ("요", "이요") and token.tag in ("JX", "EF", "EC", "MM")
+    return token.form in ("요", "이요") and token.tag in YO_TAGS
 
 
 def wonder(token: Token) -> bool:

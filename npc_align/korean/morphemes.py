@@ -137,6 +137,8 @@ def spoken_tokens(text: str) -> tuple[Token, ...]:
 
 def covered(position: int, spans: Sequence[tuple[int, int]]) -> bool:
     """Whether one of the spans, which come in order, holds the position."""
+    if not spans:
+        return False
     at = bisect_right(spans, position, key=lambda span: span[0])
     return at > 0 and position < spans[at - 1][1]
 

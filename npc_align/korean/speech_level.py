@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from npc_align.korean.endings import STRONG, Reading, closing_level, is_yo, wonder
+from npc_align.korean.endings import STRONG, YO_TAGS, Reading, closing_level, is_yo, wonder
 from npc_align.korean.morphemes import (
     Composed,
     Token,
@@ -52,6 +52,7 @@ SIDES = ("존댓말", "반말")
 
 # No speaker strings more sentences together; beyond it lies degenerate text, and quadratic time.
 _MOST_JOINTS = 24
+_JOINT_TAGS = ("SP", "EF", *YO_TAGS)
 _TERMINATOR = re.compile(r"[.!?…~。！？\n]+")
 _HANGUL = re.compile(r"[가-힣]")
 _LETTER = re.compile(r"[^\W_ㄱ-ㅣ]")
@@ -230,12 +231,14 @@ def _clauses(text: str, start: int, end: int, morphemes: tuple[Token, ...]) -> l
 
 def _joints(text: str, morphemes: Sequence[Token]) -> list[int]:
     """Where one sentence of a segment may end and the next begin: after commas, and after final endings before a space."""
-    joints = [
-        t.end
-        for t in morphemes
-        if (t.form in (",", "，") if t.tag == "SP" else text[t.end : t.end + 1].isspace() and (t.tag == "EF" or is_yo(t)))
-    ]
+    joints = [t.end for t in morphemes if t.tag in _JOINT_TAGS and _is_joint(text, t)]
     return sorted(joints)[:_MOST_JOINTS]
+
+
+def _is_joint(text: str, token: Token) -> bool:
+    if token.tag == "SP":
+        return token.form in (",", "，")
+    return text[token.end : token.end + 1].isspace() and (token.tag == "EF" or is_yo(token))
 
 
 def _spliced(left: tuple[Token, ...], right: tuple[Token, ...]) -> bool:
