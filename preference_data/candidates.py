@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from npc_align.checks import check_line
@@ -16,6 +18,26 @@ Progress = Callable[[Iterable[Row]], Iterable[Row]]
 _BATCH = 500  # candidates to a transaction: what an interruption can cost
 
 
+@dataclass
+class Tally:
+    """What checking found: lines, how many of them break a rule, and how many break each kind."""
+
+    lines: int = 0
+    bad: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, violations: Collection[Mapping[str, Any]]) -> None:
+        self.lines += 1
+        self.bad += bool(violations)
+        self.kinds.update({violation["kind"] for violation in violations})
+
+    def counted(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Hands checked rows on and counts them."""
+        for row in rows:
+            self.add(row["violations"])
+            yield row
+
+
 def check_store(store: Store, advance: Callable[[int], None] = lambda count: None) -> int:
     """Gives every candidate that has none a verdict by today's rules, and returns how many that were. Interrupted, it goes on.
 
@@ -25,10 +47,12 @@ def check_store(store: Store, advance: Callable[[int], None] = lambda count: Non
     """
     store.check_prompts()
     rules, done = store.rules, 0
-    while batch := store.next_unchecked(rules, _BATCH):
-        store.add_verdicts(rules, [(c.id, _violations(c.line, c.attributes, store.domain, c.finished)) for c in batch])
-        done += len(batch)
-        advance(len(batch))
+    while store.unchecked(rules):  # a second time only where lines were added meanwhile
+        after = ""
+        while batch := store.next_unchecked(rules, _BATCH, after):
+            store.add_verdicts(rules, [(c.id, _violations(c.line, c.attributes, store.domain, c.finished)) for c in batch])
+            after, done = batch[-1].id, done + len(batch)
+            advance(len(batch))
     return done
 
 
@@ -37,8 +61,8 @@ def _violations(line: str, attributes: Mapping[str, Any], domain: Domain, finish
     return [{"kind": v.kind, "start": v.start, "end": v.end, "message": v.message} for v in found]
 
 
-def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -> list[Row]:
-    """Every row in its order with everything it held, and `violations`: kind, start, end and message of each.
+def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -> Iterator[Row]:
+    """Every row in its order, one at a time, with everything it held, and `violations`: kind, start, end and message of each.
 
     Args:
         rows: candidates (`attributes`, `line`), or flat corpus records.
@@ -48,7 +72,8 @@ def check_rows(rows: Iterable[Row], domain: Domain, progress: Progress = iter) -
     Raises:
         UserError: a row without a line, or with attributes outside the domain.
     """
-    return [_checked(nfc(row), number, domain) for number, row in enumerate(progress(rows), start=1)]
+    for number, row in enumerate(progress(rows), start=1):
+        yield _checked(nfc(row), number, domain)
 
 
 def _checked(row: Row, number: int, domain: Domain) -> Row:

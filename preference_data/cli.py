@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from preference_data.people_cli import agreement, assign, review, stats
 
 if TYPE_CHECKING:
     from npc_align.domain import Domain
+    from preference_data.candidates import Tally
 
 # Everything else is imported inside the commands: checking loads a morphological analyser, generating a model.
 
@@ -135,32 +136,30 @@ def check(
         raise click.UsageError("--domain is for --input; a store has its own")
     else:
         found = _check_store(store_path, explain)
-    bad = [violations for violations in found if violations]
-    click.echo(f"{output or store_path}: {len(found)} lines, {len(bad)} break a rule")
-    _print_counts(Counter(kind for violations in bad for kind in {v["kind"] for v in violations}))
-    if strict and bad:
+    click.echo(f"{output or store_path}: {found.lines} lines, {found.bad} break a rule")
+    _print_counts(found.kinds)
+    if strict and found.bad:
         raise click.exceptions.Exit(1)
 
 
-def _check_file(source: Path, output: Path, domain_name: str, explain: bool) -> list[Sequence[Any]]:
+def _check_file(source: Path, output: Path, domain_name: str, explain: bool) -> Tally:
     from npc_align.corpus import read_jsonl, write_jsonl
     from npc_align.domain import load_domain
-    from preference_data.candidates import check_rows, read_row
+    from preference_data.candidates import Tally, check_rows, read_row
 
     if not source.is_file():
         raise UserError(f"--input {source}: no such file; without --input, the store is checked")
-    domain = load_domain(domain_name)
-    rows = check_rows([row for _, row in read_jsonl(source)], domain, _bar("Checking"))
-    write_jsonl(output, rows)
+    domain, found = load_domain(domain_name), Tally()
+    write_jsonl(output, found.counted(check_rows((row for _, row in read_jsonl(source)), domain, _bar("Checking"))))
     if explain:
-        for number, row in enumerate(rows, start=1):
+        for number, row in read_jsonl(output):
             attributes, line = read_row(row, number, domain)
             _explain(line, attributes, domain, row.get("finished", True))
-    return [row["violations"] for row in rows]
+    return found
 
 
-def _check_store(store_path: Path, explain: bool) -> list[Sequence[Any]]:
-    from preference_data.candidates import check_store
+def _check_store(store_path: Path, explain: bool) -> Tally:
+    from preference_data.candidates import Tally, check_store
 
     with opened(store_path) as store:
         if not store.count("candidate"):
@@ -172,7 +171,10 @@ def _check_store(store_path: Path, explain: bool) -> list[Sequence[Any]]:
         if explain:
             for candidate in store.candidates(store.rules):
                 _explain(candidate.line, candidate.attributes, store.domain, candidate.finished)
-        return [candidate.violations or () for candidate in store.candidates(store.rules)]
+        found = Tally()
+        for violations in store.verdicts(store.rules):
+            found.add(violations)
+        return found
 
 
 def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bool) -> None:

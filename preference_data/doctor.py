@@ -12,7 +12,7 @@ from pathlib import Path
 from npc_align.domain import Domain, load_domain, nfc
 from npc_align.errors import UserError
 from preference_data.exchange import ORPHANS
-from preference_data.migrations import MIGRATIONS, unknown_steps
+from preference_data.migrations import MIGRATIONS, require_sqlite, unknown_steps
 from preference_data.store import Store
 
 _SHOWN = 5
@@ -44,10 +44,21 @@ def examine(path: Path) -> list[Finding]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such store; make one with: npc-pref init --store {path}")
+    require_sqlite()
+    log = path.with_name(path.name + "-wal")
+    if log.exists():
+        return _examined(path, "mode=ro")
+    # Nobody has it open, so it can be read without the two files that SQLite would put beside it, even from a read-only folder.
+    findings = _examined(path, "mode=ro&immutable=1")
+    # Somebody who opened it meanwhile may have changed it under our eyes.
+    return _examined(path, "mode=ro") if log.exists() else findings
+
+
+def _examined(path: Path, how: str) -> list[Finding]:
     findings = [_place(path)]
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)) as db:
         try:
-            findings += [check(db) for check in (_integrity, _references, _journal, _migrations)]
+            findings += [_integrity(db), _references(db), _journal(path), _migrations(db)]
         except sqlite3.DatabaseError as error:
             return [
                 *findings,
@@ -80,16 +91,17 @@ def _references(db: sqlite3.Connection) -> Finding:
     return Finding("references", "ok", "every row that is referred to is there")
 
 
-def _journal(db: sqlite3.Connection) -> Finding:
-    # Asked for as the store asks for it: a file system that can't do it keeps another mode and says so.
-    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode == "wal":
+def _journal(path: Path) -> Finding:
+    # https://www.sqlite.org/fileformat.html: the write and read versions in the header are 2 in WAL mode. SQLite's own answer would
+    # need more than reading.
+    with path.open("rb") as file:
+        header = file.read(20)
+    if header[18:] == b"\2\2":
         return Finding("journal", "ok", "write-ahead logging is on")
     return Finding(
-        "journal",
-        "error",
-        f"journal mode is {mode!r}, not WAL: several programs on this file will wait or fail; move it to a local disk",
-    )
+        "journal", "error", "write-ahead logging is off: several programs on this file would wait or fail. Any command that opens the store "
+        "turns it on; if this comes again, the place can't do it: move the store to a local disk",
+    )  # fmt: skip
 
 
 def _migrations(db: sqlite3.Connection) -> Finding:

@@ -139,6 +139,7 @@ _PACK = (
     "WHERE id IN (SELECT prompt_id FROM wanted UNION SELECT prompt_id FROM wanted_candidate)",
     "INSERT INTO other.candidate SELECT * FROM wanted_candidate",
     "INSERT INTO other.verdict SELECT * FROM main.verdict WHERE rules = :rules AND candidate_id IN (SELECT id FROM wanted_candidate)",
+    "INSERT INTO other.said_by SELECT * FROM main.said_by WHERE candidate_id IN (SELECT id FROM wanted_candidate)",
     "INSERT INTO other.task SELECT * FROM wanted",
     "INSERT INTO other.assignment SELECT * FROM main.assignment WHERE annotator = :annotator",
     "INSERT INTO other.event SELECT * FROM main.event WHERE annotator = :annotator",
@@ -247,6 +248,8 @@ _MERGE = (
     "UPDATE main.candidate SET (finished, origin, added_at) = (o.finished, o.origin, o.added_at) FROM other.candidate o "
     "WHERE o.id = candidate.id "
     "AND (o.added_at, o.origin, o.finished) < (candidate.added_at, candidate.origin, candidate.finished)",
+    "INSERT INTO main.said_by SELECT * FROM other.said_by WHERE true "
+    "ON CONFLICT (candidate_id, model) DO UPDATE SET at = max(at, excluded.at)",
     # Which pairs are current, and why, is for the store to say that pairing was run on: a pack may be older.
     "INSERT INTO main.task SELECT * FROM other.task WHERE true ON CONFLICT (id) DO NOTHING",
     "INSERT INTO main.event SELECT * FROM other.event WHERE id IN (SELECT id FROM arrived)",

@@ -13,7 +13,7 @@ import click
 
 from npc_align.cli import domain_option, json_option
 from npc_align.errors import UserError
-from preference_data.options import opened, store_option
+from preference_data.options import opened, sqlite_errors, store_option
 
 _SHOWN = 20  # bad rows spelled out on the screen; --json gives them all
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -38,8 +38,9 @@ def init(store_path: Path, domain_name: str) -> None:
     if domain_name not in shipped_domains():
         domain_name = str(Path(domain_name).resolve())  # the store is opened from other folders, too
     store_path.parent.mkdir(parents=True, exist_ok=True)
-    store = create_store(store_path, domain_name)
-    store.close()
+    with sqlite_errors(store_path):
+        store = create_store(store_path, domain_name)
+        store.close()
     click.echo(
         f"{store_path}: a new store for the domain {store.domain.name}\n"
         f"Next, lines to judge: npc-pref generate --store {store_path}  (samples a model)\n"

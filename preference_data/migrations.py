@@ -6,6 +6,11 @@ import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from npc_align.errors import UserError
+
+# STRICT tables, which the schema is made of, came with 3.37 (November 2021).
+_SQLITE_NEEDED = (3, 37, 0)
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -76,7 +81,54 @@ CREATE TRIGGER event_is_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'e
 CREATE TRIGGER event_is_final BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are never changed'); END
 """
 
-MIGRATIONS: list[tuple[str, Migration]] = [("m001_first", m001_first)]
+
+def m002_retired(db: sqlite3.Connection) -> None:
+    """Stores of the first days have no such column: their tasks were deleted instead."""
+    if "retired" not in {row[1] for row in db.execute("PRAGMA table_info(task)")}:
+        db.execute("ALTER TABLE task ADD COLUMN retired INTEGER NOT NULL DEFAULT 0 CHECK (retired IN (0, 1))")
+
+
+def m003_models(db: sqlite3.Connection) -> None:
+    """Which models said a line (its origin tells of the first one only), and how likely a model holds it."""
+    for statement in _MODELS.split(";;"):
+        db.execute(statement)
+
+
+_MODELS = """
+CREATE TABLE said_by (
+    candidate_id TEXT NOT NULL REFERENCES candidate (id),
+    model TEXT NOT NULL,            -- as the origin's "checkpoint" calls it
+    at TEXT NOT NULL,               -- the last time
+    PRIMARY KEY (candidate_id, model)
+) STRICT, WITHOUT ROWID;;
+INSERT INTO said_by SELECT id, json_extract(origin, '$.checkpoint'), added_at FROM candidate
+WHERE json_extract(origin, '$.kind') = 'sampled' AND json_type(origin, '$.checkpoint') = 'text';;
+CREATE TABLE likelihood (
+    candidate_id TEXT NOT NULL REFERENCES candidate (id),
+    model TEXT NOT NULL,            -- hash of the weights and of the prompt's form
+    log_probability REAL NOT NULL,  -- of the whole line, its stop token included; natural logarithm
+    tokens INTEGER NOT NULL,
+    PRIMARY KEY (candidate_id, model)
+) STRICT, WITHOUT ROWID
+"""
+
+MIGRATIONS: list[tuple[str, Migration]] = [
+    ("m001_first", m001_first),
+    ("m002_retired", m002_retired),
+    ("m003_models", m003_models),
+]
+
+
+def require_sqlite() -> None:
+    """
+    Raises:
+        UserError: the SQLite that this Python was built with is too old for the schema.
+    """
+    if sqlite3.sqlite_version_info < _SQLITE_NEEDED:
+        raise UserError(
+            f"this Python brings SQLite {sqlite3.sqlite_version}, and the store needs {'.'.join(map(str, _SQLITE_NEEDED))} (2021) or newer; "
+            "install npc-align into a newer Python: one from python.org, `uv python install 3.12`, or `conda install 'sqlite>=3.37'`"
+        )
 
 
 def migrate(db: sqlite3.Connection) -> list[str]:

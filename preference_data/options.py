@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from npc_align.errors import UserError
+
 if TYPE_CHECKING:
     from preference_data.store import Store
 
@@ -38,12 +40,41 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened(store_path: Path) -> Iterator[Store]:
-    """The store, closed at the end whatever happens."""
+    """The store, closed at the end whatever happens.
+
+    Raises:
+        UserError: no usable store, or the machine doesn't let it be read or written.
+    """
     # Imported here: the store knows the checks, and --help should not wait for them.
     from preference_data.store import open_store
 
-    store = open_store(store_path)
+    with sqlite_errors(store_path):
+        store = open_store(store_path)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+@contextmanager
+def sqlite_errors(store_path: Path) -> Iterator[None]:
+    """What the machine forbids SQLite, in words for users."""
+    import sqlite3
+
     try:
-        yield store
-    finally:
-        store.close()
+        yield
+    except sqlite3.OperationalError as error:
+        # Extended codes begin with the name of their primary one, such as SQLITE_READONLY_DIRECTORY.
+        told = next((text for name, text in _FORBIDDEN.items() if error.sqlite_errorname.startswith(name)), None)
+        if told is None:
+            raise
+        raise UserError(f"{store_path}: {told} ({error})") from error
+
+
+_FORBIDDEN = {
+    "SQLITE_READONLY": "the store, or its folder, is read-only; make both writable, or copy the store to a folder of your own",
+    "SQLITE_CANTOPEN": "the store can't be opened; it and its folder must be readable and writable",
+    "SQLITE_FULL": "the disk is full; make room and run the same command again, it goes on",
+    "SQLITE_BUSY": "another program has been writing to the store for over half a minute; wait for it and run the same command again",
+    "SQLITE_IOERR": "the disk can't be read or written; see: npc-pref doctor",
+}

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from npc_align.domain import Attributes, Domain, load_domain
 from npc_align.errors import UserError
-from preference_data.migrations import MIGRATIONS, migrate, unknown_steps
+from preference_data.migrations import MIGRATIONS, migrate, require_sqlite, unknown_steps
 
 # How long a process waits for another one's transaction; all of ours are short.
 _PATIENCE_MS = 30_000
@@ -110,7 +112,7 @@ class Store:
         """Adds what isn't there yet, a batch to a transaction, and returns how many were new.
 
         A line that is there already keeps its origin, unless it turns out to be the corpus', and takes the prompt's text and the split
-        group if it had none.
+        group if it had none. Which models said it, `said_by` tells.
         """
         new, batch = 0, []
         for candidate in candidates:
@@ -135,6 +137,11 @@ class Store:
                     "origin = CASE json_extract(excluded.origin, '$.kind') WHEN 'corpus' THEN excluded.origin ELSE origin END",
                     (content_id(prompt_id, c.line), prompt_id, c.line, c.text, int(c.finished), to_json(c.origin), now()),
                 )
+                if c.origin["kind"] == "sampled" and isinstance(c.origin.get("checkpoint"), str):
+                    db.execute(
+                        "INSERT INTO said_by VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
+                        (content_id(prompt_id, c.line), c.origin["checkpoint"], now()),
+                    )
             return int(db.execute("SELECT count(*) FROM candidate").fetchone()[0]) - before
 
     def prompt_id(self, attributes: Attributes) -> str:
@@ -161,11 +168,15 @@ class Store:
         """Candidates without a verdict by the rules of this hash."""
         return int(self.db.execute(f"SELECT count(*) FROM candidate c WHERE {_UNCHECKED}", (rules,)).fetchone()[0])
 
-    def next_unchecked(self, rules: str, count: int) -> list[Candidate]:
-        """The first so many of them."""
-        return list(
-            map(_candidate, self.db.execute(f"{_CANDIDATES} WHERE {_UNCHECKED} ORDER BY c.id LIMIT ?", (rules, rules, count)))
-        )
+    def next_unchecked(self, rules: str, count: int, after: str = "") -> list[Candidate]:
+        """The first so many of them whose id is greater than `after`: nothing before it is looked at again."""
+        query = f"{_CANDIDATES} WHERE c.id > ? AND {_UNCHECKED} ORDER BY c.id LIMIT ?"
+        return list(map(_candidate, self.db.execute(query, (rules, after, rules, count))))
+
+    def verdicts(self, rules: str) -> Iterator[list[dict[str, Any]]]:
+        """The violations of every candidate by the rules of this hash, in no particular order, one at a time."""
+        for (violations,) in self.db.execute("SELECT violations FROM verdict WHERE rules = ?", (rules,)):
+            yield json.loads(violations)
 
     def add_verdicts(self, rules: str, verdicts: Iterable[tuple[str, list[dict[str, Any]]]]) -> None:
         """Violations of candidates, by id, found by the rules of this hash. The same rules say the same again."""
@@ -202,25 +213,39 @@ def _candidate(row: tuple[Any, ...]) -> Candidate:
 
 
 def create_store(path: Path, domain_name: str) -> Store:
-    """A new store for a domain.
+    """A new store for a domain. It is made under another name and gets its own when it is whole.
 
     Raises:
         UserError: the file is there already, or its folder isn't.
     """
     domain = load_domain(domain_name)
+    there = UserError(f"{path}: there already; open it with the other commands, or choose another --store")
     if path.exists():
-        raise UserError(f"{path}: there already; open it with the other commands, or choose another --store")
+        raise there
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path.parent}: no such folder; make it first")
-    db = _connect(path)
-    migrate(db)
-    store = Store(path, db, domain)
-    with store.transaction():
-        store.set_meta("domain", domain_name)
-        store.set_meta("domain_name", domain.name)
-        store.set_meta("domain_hash", domain.content_hash)
-        store.set_meta("created_at", now())
-    return store
+    with TemporaryDirectory(prefix=".npc-pref-", dir=path.absolute().parent) as folder:
+        made = Path(folder) / path.name
+        _fill_new(made, domain_name, domain)
+        try:
+            # Unlike a renaming, a link never puts this empty store over one that another process has made meanwhile.
+            os.link(made, path)
+        except FileExistsError as error:
+            raise there from error
+        except OSError:  # a file system without links, such as a memory stick's
+            made.rename(path)
+    return open_store(path)
+
+
+def _fill_new(path: Path, domain_name: str, domain: Domain) -> None:
+    with closing(_connect(path)) as db:
+        migrate(db)
+        store = Store(path, db, domain)
+        with store.transaction():
+            store.set_meta("domain", domain_name)
+            store.set_meta("domain_name", domain.name)
+            store.set_meta("domain_hash", domain.content_hash)
+            store.set_meta("created_at", now())
 
 
 def open_store(path: Path) -> Store:
@@ -259,11 +284,15 @@ def _domain_name(db: sqlite3.Connection, path: Path) -> str:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    require_sqlite()
     # isolation_level None: transactions begin and end where this module says so, and nowhere else.
     db = sqlite3.connect(path, timeout=_PATIENCE_MS / 1000, isolation_level=None)
     db.execute("PRAGMA foreign_keys = ON")
     try:
         db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        db.close()
+        raise  # read-only, locked, no room: `options.opened` says so
     except sqlite3.DatabaseError as error:
         db.close()
         raise UserError(f"{path}: not a store of npc-pref ({error})") from error

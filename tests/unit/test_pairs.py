@@ -206,10 +206,10 @@ def test_checking_keeps_keys_and_order_and_reads_both_forms() -> None:
 
 def test_checking_knows_what_the_length_limit_cut_off() -> None:
     row = {"attributes": CUSTOMER, "line": "안녕하세요, 검 하나", "finished": False}
-    assert "truncated" in {violation["kind"] for violation in check_rows([row], DOMAIN)[0]["violations"]}
+    assert "truncated" in {violation["kind"] for violation in next(check_rows([row], DOMAIN))["violations"]}
 
 
 @pytest.mark.parametrize("row", [{}, {"line": "네."}, {"attributes": {"x": 1}, "line": "네."}, {"attributes": {}, "line": "네."}])
 def test_checking_refuses_what_is_no_candidate(row: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="row 1"):
-        check_rows([row], DOMAIN)
+        next(check_rows([row], DOMAIN))
