@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, json_option
+from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup
 from npc_align.errors import UserError
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
 from preference_data.export_cli import export
 from preference_data.label_cli import label
 from preference_data.options import opened, store_option
+from preference_data.pair_cli import pair
 from preference_data.people_cli import agreement, assign, review, stats
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for _command in (init, import_, doctor, log, label, pack, merge, assign, agreement, review, stats, export):
+for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, agreement, review, stats, export):
     main.add_command(_command)
 
 
 @main.command()
 @store_option
-@click.option("--model", default="runs/sft", show_default=True, help="Run folder of sft/train.py, adapter or merged model.")
+@click.option(
+    "--model", help="Run folder of sft/train.py or dpo/train.py, adapter, merged model or `embedded`.  [default: runs/sft]"
+)
 @click.option(
     "--server",
     metavar="URL",
@@ -79,6 +81,9 @@ def generate(store_path: Path, **options: Any) -> None:
     Example: npc-pref generate --server http://localhost:8000/v1 --model npc-greeter
 
     On several GPUs the processes share the prompts: accelerate launch --multi_gpu $(which npc-pref) generate
+
+    Interrupted, the same command goes on. For another round after DPO, sample runs/dpo into the same store: npc-pref pair then takes
+    the newest model's mistakes first. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY.
     """
     from preference_data.generate import run
 
@@ -184,61 +189,6 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
     click.echo(explain(line, attributes, domain, finished=finished).encode("utf-8", "replace").decode("utf-8"))
 
 
-@main.command()
-@store_option
-@click.option("--corpus", type=_PATH, help="Whose validation and test prompts give no pairs; default: the domain's own.")
-@click.option(
-    "--mode", type=click.Choice(["pair", "line"]), default="pair", show_default=True, help="line: lines to judge one by one."
-)
-@click.option("--limit", type=click.IntRange(1), help="With --mode line: at most N lines.")
-@click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
-@click.option(
-    "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
-)
-@click.option("--kind-cap", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="The largest share of one kind.")
-@click.option("--max-similarity", default=0.9, show_default=True, type=click.FloatRange(0, 1), help="Of a pair's two lines.")
-@click.option("--hold-out", default="", metavar="KIND,…", help="Kinds that take no part, for an evaluation that pairs never saw.")
-@click.option("--seed", default=0, show_default=True)
-@json_option
-def pair(
-    store_path: Path,
-    corpus: Path | None,
-    mode: str,
-    limit: int | None,
-    per_prompt: int,
-    corrupted_share: float,
-    kind_cap: float,
-    max_similarity: float,
-    hold_out: str,
-    seed: int,
-    as_json: bool,
-) -> None:
-    """Pair each bad line with a good one for the same attributes, balanced over kinds and personalities.
-
-    Samples go before corruptions. Pairs of an earlier run that nobody has judged make way.
-
-    \b
-    Example: npc-pref pair
-    Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
-    Example: npc-pref pair --mode line --limit 200
-    """
-    from preference_data.pairing import line_tasks, pair_store
-    from preference_data.pairs import Limits
-
-    if mode == "line":
-        with opened(store_path) as store:
-            click.echo(f"{store_path}: {line_tasks(store, limit, corpus)} new lines to judge; run: npc-pref label --mode line")
-        return
-
-    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
-    held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
-    with opened(store_path) as store:
-        report = pair_store(store, limits, held_out, corpus, seed)
-    click.echo(
-        json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
-    )
-
-
 def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """A function that shows a progress bar on stderr while it hands on what it is given."""
 
@@ -252,16 +202,3 @@ def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
 def _print_counts(counts: Counter[str]) -> None:
     for name, count in counts.most_common():
         click.echo(f"  {name:<24}{count}")
-
-
-def _readable(report: dict[str, Any]) -> str:
-    lines = []
-    for name, value in report.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {_inner(count)}" for key, count in value.items())
-        lines.append(f"  {name.replace('_', ' ')}: {value}")
-    return "\n".join(lines)
-
-
-def _inner(value: Any) -> str:
-    return f"({', '.join(f'{name} {count}' for name, count in value.items())})" if isinstance(value, dict) else str(value)

@@ -108,9 +108,7 @@ def _copied_domain(store: Store, output: Path) -> Path | None:
 
 
 def _fill(store: Store, annotator: str, domain_name: str | None) -> tuple[int, int, int]:
-    db = store.db
-    db.execute("BEGIN")  # one moment of the store, whoever else is writing
-    try:
+    with store.transaction("DEFERRED") as db:
         for statement in _PACK:
             db.execute(statement, {"annotator": annotator, "rules": store.rules})
         told = {"packed_for": annotator, "packed_at": now(), "domain_hash": _domain_hash(store)}
@@ -118,10 +116,6 @@ def _fill(store: Store, annotator: str, domain_name: str | None) -> tuple[int, i
             told["domain"] = domain_name
         db.executemany("INSERT OR REPLACE INTO other.meta VALUES (?, ?)", told.items())
         counts = [db.execute(f"SELECT count(*) FROM other.{table}").fetchone()[0] for table in ("task", "candidate", "event")]
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
     return counts[0], counts[1], counts[2]
 
 

@@ -55,7 +55,8 @@ def init(store_path: Path, domain_name: str) -> None:
 @click.option(
     "--origin",
     metavar="NAME",
-    help="Where rows that don't say it come from: corpus, sampled, corrupted, or any other name. corpus: good lines of your own.",
+    help="Where rows that don't say it come from: corpus (good lines of your own), edited (mended by a person: good, too), sampled, "
+    "corrupted, or any other name.",
 )
 @json_option
 def import_(file: Path, store_path: Path, format: str | None, origin: str | None, as_json: bool) -> None:
@@ -107,7 +108,7 @@ def pack(store_path: Path, annotator: str, output: Path, as_json: bool) -> None:
     """
     from preference_data.exchange import pack as write
 
-    with opened(store_path) as store:
+    with opened(store_path) as store, sqlite_errors(output):
         packed = write(store, annotator, output)
     if as_json:
         _echo_json({**asdict(packed), "domain_file": packed.domain_file and str(packed.domain_file)})

@@ -6,6 +6,7 @@ A sample's seed follows from the run's seed and the chunk's first prompt, so a r
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,11 @@ from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import splits_file
 from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
-from preference_data.server import Server
+from preference_data.server import Lines, Server, Take
 from preference_data.store import NewCandidate, Store
 
-_CHUNK = 64  # prompts between two writes: what an interruption can cost
+_CHUNK = 64  # prompts between two writes: what a kill can cost
+_DEFAULT_MODEL = "runs/sft"
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,12 @@ class Sampler(Protocol):
     def texts(self, prompts: Sequence[TrainingPrompt]) -> list[str]:
         """The prompts as the model sees them."""
 
-    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
-        """The samples of each prompt, with whether each ended by itself."""
+    def sample(self, texts: Sequence[str], seed: int, take: Take) -> None:
+        """Hands the samples of each prompt to `take`, as they come. However it ends, what came before is handed on."""
 
 
 def run(
-    store: Store, *, model: str, server: str | None, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int,
+    store: Store, *, model: str | None, server: str | None, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int,
     batch_size: int, max_new_tokens: int, limit: int | None,
 ) -> int:  # fmt: skip
     """Sample candidates for the training prompts into the store; what the same command began before is continued.
@@ -83,8 +85,10 @@ def run(
     if server is None:
         from preference_data.local_model import LocalModel
 
-        sampler = LocalModel.load(model, store, sampling, batch_size)
+        sampler = LocalModel.load(model or _DEFAULT_MODEL, store, sampling, batch_size)
     else:
+        if model is None:
+            raise UserError("--server needs --model NAME as well: the name under which the server knows the model")
         sampler = ServedModel(Server(server, model), store.domain, sampling)
     source = corpus_of(corpus, store.domain)
     prompts = training_prompts(source, store.domain)[:limit]
@@ -92,18 +96,14 @@ def run(
     # Under accelerate launch every process takes its share of the chunks; they write to the one store.
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     starts = range(rank * _CHUNK, len(prompts), world * _CHUNK)
-    ahead = [start for start in starts if store.meta(_chunk_key(plan, start)) is None]
+    ahead = [start for start in starts if store.meta(_chunk_key(plan, start)) != "done"]
     share, again = f" (process {rank + 1} of {world})" if world > 1 else "", len(starts) - len(ahead)
     before = f"; {again} of {len(starts)} chunks done before" if again else ""
     click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{share}{before}", err=True)
     new = 0
     with click.progressbar(ahead, label="sampling", file=sys.stderr, hidden=rank > 0) as bar:
         for start in bar:
-            chunk = prompts[start : start + _CHUNK]
-            new += store.add_candidates(_candidates(sampler, chunk, sampling, sampling.seed * 1_000_003 + start))
-            # Told after the lines are in: an interruption between the two samples the same lines again, which adds nothing.
-            with store.transaction():
-                store.set_meta(_chunk_key(plan, start), "done")
+            new += _sample_chunk(store, sampler, prompts[start : start + _CHUNK], sampling, start, _chunk_key(plan, start))
     return new
 
 
@@ -111,16 +111,41 @@ def _chunk_key(plan: str, start: int) -> str:
     return f"sampled:{plan}:{start}"
 
 
-def _candidates(sampler: Sampler, chunk: Sequence[TrainingPrompt], sampling: Sampling, seed: int) -> Iterator[NewCandidate]:
-    """The chunk's corpus lines, with the prompt as this model sees it, and its samples."""
-    texts = sampler.texts(chunk)
+def _sample_chunk(
+    store: Store, sampler: Sampler, chunk: Sequence[TrainingPrompt], sampling: Sampling, start: int, key: str
+) -> int:
+    """Samples what is left of a chunk into the store. Whatever stops it, the prompts that were answered are kept and not asked again."""
+    done: set[int] = set(json.loads(store.meta(key) or "[]"))
+    places = [place for place in range(len(chunk)) if place not in done]
+    asked = [chunk[place] for place in places]
+    texts, seed = sampler.texts(asked), sampling.seed * 1_000_003 + start
+    answers: dict[int, Lines] = {}
+    try:
+        sampler.sample(texts, seed, answers.__setitem__)
+    finally:
+        came = sorted(answers)
+        lines = [line for i in came for line in _candidates(sampler, asked[i], texts[i], answers[i], sampling, seed)]
+        new = store.add_candidates(lines)
+        # Told after the lines are in: a kill between the two samples the same lines again, which adds nothing.
+        done |= {places[i] for i in came}
+        with store.transaction():
+            store.set_meta(key, "done" if len(done) == len(chunk) else json.dumps(sorted(done)))
+        if len(done) < len(chunk):
+            click.echo(
+                f"\nstopped: {new} new candidates of this chunk are saved in {store.path}; the same command goes on", err=True
+            )
+    return new
+
+
+def _candidates(
+    sampler: Sampler, prompt: TrainingPrompt, text: str, lines: Lines, sampling: Sampling, seed: int
+) -> Iterator[NewCandidate]:
+    """A prompt's corpus lines, with the prompt as this model sees it, and its samples."""
     decoding = {**sampling.knobs, "max_new_tokens": sampling.max_new_tokens}
     origin = {"kind": "sampled", "checkpoint": sampler.name, "decoding": decoding, "seed": seed}
-    for prompt, text, lines in zip(chunk, texts, sampler.lines(texts, seed), strict=True):
-        yield from prompt.corpus_lines(text)
-        for line, finished in lines:
-            if not line:
-                continue  # a model that says nothing has given no line to judge
+    yield from prompt.corpus_lines(text)
+    for line, finished in lines:
+        if line:  # a model that says nothing has given no line to judge
             yield NewCandidate(prompt.attributes, line, origin, text, finished, prompt.group)
 
 
@@ -143,9 +168,11 @@ class ServedModel:
     def texts(self, prompts: Sequence[TrainingPrompt]) -> list[str]:
         return [render(prompt.attributes, self.domain) for prompt in prompts]
 
-    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
+    def sample(self, texts: Sequence[str], seed: int, take: Take) -> None:
         knobs = {"n": self.sampling.samples, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
-        return list(self.server.sample(texts, {**knobs, "max_tokens": self.sampling.max_new_tokens, "seed": seed}))
+        # llama.cpp keeps 40 tokens and cuts off rare ones unless told not to, and vLLM does what the model's folder says.
+        knobs |= {"top_k": 0, "min_p": 0.0, "max_tokens": self.sampling.max_new_tokens, "seed": seed}
+        self.server.sample(texts, knobs, take)
 
 
 def _plan(sampler: Sampler, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:

@@ -20,7 +20,8 @@ from preference_data.store import NewCandidate, Store
 
 # Besides the attributes and the line. `prompt` and `text` both mean the prompt as the model saw it.
 OPTIONAL = ("prompt", "text", "finished", "origin", "group")
-_STORE_KINDS = ("corpus", "sampled", "corrupted", "imported")
+# "edited" is a line that a person mended, in a spreadsheet say: like the corpus' own, it may stand on the good side.
+_STORE_KINDS = ("corpus", "sampled", "corrupted", "imported", "edited")
 
 Row = dict[str, Any]
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -71,7 +72,7 @@ def import_file(
         store: takes the candidates.
         path: rows are candidates ("attributes" and "line") or flat records of the domain.
         format: jsonl, csv or parquet; by default what the file's name says.
-        origin: where rows that don't say themselves come from: one of the store's kinds (corpus, sampled, corrupted, imported), or
+        origin: where rows that don't say themselves come from: one of the store's kinds (corpus, sampled, corrupted, imported, edited), or
             any other name, which goes beside the kind "imported".
         progress: wraps the rows, given their number, to show a bar.
 
@@ -189,6 +190,9 @@ def _origin(extra: Row, default: Row) -> tuple[Row, list[Problem]]:
         # A kind that the store doesn't know would never be paired, nor said to be left out.
         origin = {**origin, "kind": "imported", "name": origin["kind"]}
     copied = {AUGMENTED: extra[AUGMENTED]} if AUGMENTED in extra else {}
+    if origin.get("kind") == "edited":
+        # Of the edits made here pairing asks whether the judgement still holds; what comes in a file was made elsewhere.
+        origin = {**origin, "file": default["file"]}
     # A table gives every row every key, so that one that holds nothing wasn't set. Rows that earlier releases sampled tell the
     # checkpoint and the decoding, but no kind.
     return {"kind": default["kind"], **{k: v for k, v in origin.items() if v is not None}, **copied}, []

@@ -136,3 +136,9 @@ def current(store: Store, where: str = "1", parameters: tuple[Any, ...] = ()) ->
 def adjudications(store: Store) -> dict[str, Event]:
     """The latest adjudication of each task that has one: the last word on it."""
     return {e.task_id: e for e in events(store, "kind = 'adjudicate'")}
+
+
+def standing_edits(store: Store) -> set[str]:
+    """Candidates that people wrote as better lines, by judgements and adjudications that hold. One taken back is none of them."""
+    holding = [*current(store).values(), *adjudications(store).values()]
+    return {event.judgement.edited for event in holding if event.judgement is not None and event.judgement.edited is not None}

@@ -1,4 +1,4 @@
-"""Samples from a model in this process. The only file of this room that needs torch."""
+"""Models in this process. The only file of this room that loads one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -18,6 +18,24 @@ from preference_data.store import Store
 if TYPE_CHECKING:
     from npc_align.modeling.load import LoadedModel
     from preference_data.generate import Sampling
+    from preference_data.server import Take
+
+
+def loaded_model(path: str, store: Store) -> LoadedModel:
+    """A run folder, adapter or model folder, for the store's domain.
+
+    Raises:
+        UserError: nothing usable there, or a model trained on another domain.
+    """
+    quiet_libraries()
+    from npc_align.modeling.device import choose_device
+    from npc_align.modeling.load import load_for_generation
+
+    # Under accelerate launch each process has its own GPU, or its share of the cores.
+    device = choose_device(processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device.name == "cuda" else device.name
+    click.echo(str(device), err=True)
+    return load_for_generation(path, device.dtype, place, domain=store.meta("domain"))
 
 
 @dataclass(frozen=True)
@@ -30,20 +48,8 @@ class LocalModel:
 
     @classmethod
     def load(cls, path: str, store: Store, sampling: Sampling, batch_size: int) -> Self:
-        """A run folder, adapter or model folder, for the store's domain.
-
-        Raises:
-            UserError: nothing usable there, or a model trained on another domain.
-        """
-        quiet_libraries()
-        from npc_align.modeling.device import choose_device
-        from npc_align.modeling.load import load_for_generation
-
-        # Under accelerate launch each process has its own GPU, or its share of the cores.
-        device = choose_device(processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        place = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device.name == "cuda" else device.name
-        click.echo(str(device), err=True)
-        return cls(load_for_generation(path, device.dtype, place, domain=store.meta("domain")), sampling, batch_size)
+        """See `loaded_model`."""
+        return cls(loaded_model(path, store), sampling, batch_size)
 
     @property
     def name(self) -> str:
@@ -57,16 +63,15 @@ class LocalModel:
 
         return [render(p.attributes, self.loaded.domain, self.loaded.renderer, self.loaded.tokenizer) for p in prompts]
 
-    def lines(self, texts: Sequence[str], seed: int) -> list[list[tuple[str, bool]]]:
+    def sample(self, texts: Sequence[str], seed: int, take: Take) -> None:
         from npc_align.modeling.generation import Decoding, generate_lines
 
         count = self.sampling.samples
         decoding = Decoding("sampling", self.sampling.max_new_tokens, self.sampling.knobs)
         repeated = [text for text in texts for _ in range(count)]
-        lines: list[Any] = list(
-            generate_lines(self.loaded.model, self.loaded.codec, repeated, decoding, batch_size=self.batch_size, seed=seed)
-        )
-        return [[(line.text, line.finished) for line in lines[i : i + count]] for i in range(0, len(lines), count)]
+        lines = generate_lines(self.loaded.model, self.loaded.codec, repeated, decoding, batch_size=self.batch_size, seed=seed)
+        for place in range(len(texts)):
+            take(place, [(line.text, line.finished) for line in lines[place * count : (place + 1) * count]])
 
 
 def weights_identity(model: str) -> str:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from npc_align.errors import UserError
 from npc_align.violation import KINDS
+from preference_data.judgements import standing_edits
+from preference_data.likelihoods import Margins
 from preference_data.outcomes import final_outcomes
-from preference_data.pairs import Limits, Line, Pair, PromptLines, build_pairs
+from preference_data.pairs import CORRUPTED, EARLIER, IMPORTED, ON_POLICY, Limits, Line, Pair, PromptLines, build_pairs
 from preference_data.prompts import held_out_prompts
 from preference_data.store import Candidate, Store, content_id, to_json
 from preference_data.tasks import add_tasks, all_tasks, replace_pairs
 
-# Lines that may stand on the good side without a person's word: somebody wrote them for these attributes.
-_WRITTEN = ("corpus", "edited")
 # The rules' candidates that may stand on the bad side; what the corpus itself has wrong is for its editors to mend.
 _REJECTABLE = ("sampled", "corrupted", "imported")
 
 
+# Margins of (chosen, rejected) candidates: `likelihoods.pair_margins` for some model.
+Scorer = Callable[[Sequence[tuple[str, str]]], Margins]
+
+
 def pair_store(
-    store: Store, limits: Limits, hold_out: Collection[str] = (), corpus: Path | None = None, seed: int = 0
+    store: Store,
+    limits: Limits,
+    hold_out: Collection[str] = (),
+    corpus: Path | None = None,
+    seed: int = 0,
+    scorer: Scorer | None = None,
 ) -> dict[str, Any]:
     """Sets the store's machine-made pair tasks, and returns the report of `build_pairs`.
 
@@ -32,6 +43,7 @@ def pair_store(
     Args:
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
+        scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
 
     Raises:
         UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
@@ -43,10 +55,23 @@ def pair_store(
     _require_checked(store)
     store.check_prompts()
     pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain)), limits, seed)
+    margins = scorer([(p.chosen.id, p.rejected.id) for p in pairs]) if scorer else None
     made = [(p.prompt_id, p.chosen.id, p.rejected.id, _detail(p)) for p in pairs]
+    if margins is not None:
+        made = [made[place] for place in sorted(range(len(made)), key=lambda place: abs(margins.values[place]))]
+        report["uncertainty"] = _uncertainty(margins)
     pairing = replace_pairs(store, made, {"pairing_hold_out": to_json(sorted(hold_out))})
     stayed = len([t for t in all_tasks(store, "mode = 'pair' AND NOT retired") if t.detail.get("pairing") not in (None, pairing)])
     return {**report, "held_out_kinds": sorted(hold_out), "judged_tasks_of_earlier_pairings": stayed}
+
+
+def _uncertainty(margins: Margins) -> dict[str, Any]:
+    return {
+        "model": margins.model,
+        "median_margin": round(statistics.median(map(abs, margins.values)), 4),
+        "prefers_chosen": round(statistics.mean(value > 0 for value in margins.values), 3),
+        "lines_scored_now": margins.computed,
+    }
 
 
 def line_tasks(store: Store, limit: int | None = None, corpus: Path | None = None) -> int:
@@ -80,7 +105,8 @@ def _detail(pair: Pair) -> dict[str, Any]:
 
 def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str]) -> Iterator[PromptLines]:
     """The prompts that may train, one at a time: only their own lines are in memory."""
-    good, bad = _approved(store)
+    words = _words(store)
+    said_by_newest, newest = _newest_policy(store)
     kept_back = {content_id(combination) for combination in set_aside}
     for prompt_id, own in groupby(store.candidates(rules), key=lambda c: c.prompt_id):
         if prompt_id in kept_back:
@@ -91,30 +117,55 @@ def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: froz
             personality = str(store.domain.role(candidate.attributes, "personality"))
             found = {v["kind"] for v in candidate.violations or ()}
             kinds = tuple(sorted(found - held_out))
-            side = _side(candidate, kinds, good, bad)
+            side = _side(candidate, kinds, words)
             # A line that also breaks a rule held out would teach what evaluation is to judge by.
             if side is not None and not (side is False and found & held_out):
-                corrupted = candidate.origin["kind"] == "corrupted"
-                lines[side].append(Line(candidate.id, candidate.line, kinds, corrupted))
+                origin, model = (ON_POLICY, newest) if candidate.id in said_by_newest else _origin(candidate)
+                lines[side].append(Line(candidate.id, candidate.line, kinds, origin, model))
         yield PromptLines(prompt_id, personality, tuple(lines[True]), tuple(lines[False]))
 
 
-def _side(candidate: Candidate, kinds: Collection[str], good: Collection[str], bad: Collection[str]) -> bool | None:
-    """True for a good line, False for a bad one, None for one of which neither is known."""
-    if candidate.id in good:
-        return True
-    if candidate.origin["kind"] in _WRITTEN:
-        return True if not kinds and candidate.id not in bad else None
-    # A pair needs its reasons: a line that only a person finds bad makes a pair when that person compares it.
-    return False if kinds and candidate.origin["kind"] in _REJECTABLE else None
+def _newest_policy(store: Store) -> tuple[set[str], str | None]:
+    """What the model that was sampled last has said, and its name. Of several rounds its mistakes are the ones still made."""
+    row = store.db.execute("SELECT model FROM said_by GROUP BY model ORDER BY max(at) DESC, model LIMIT 1").fetchone()
+    if row is None:
+        return set(), None
+    return {said for (said,) in store.db.execute("SELECT candidate_id FROM said_by WHERE model = ?", row)}, row[0]
 
 
-def _approved(store: Store) -> tuple[set[str], set[str]]:
-    """Candidates that people called good, and those that they called bad, one by one."""
-    good: set[str] = set()
-    bad: set[str] = set()
+def _origin(candidate: Candidate) -> tuple[str, str | None]:
+    kind = candidate.origin["kind"]
+    if kind == "sampled":
+        model = candidate.origin.get("checkpoint")
+        return (EARLIER, str(model)) if model else (ON_POLICY, None)
+    return (CORRUPTED if kind == "corrupted" else IMPORTED), None
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What people said of single lines: those called good, those called bad, and those written as better ones."""
+
+    good: set[str]
+    bad: set[str]
+    written: set[str]
+
+
+def _words(store: Store) -> _Words:
+    words = _Words(set(), set(), standing_edits(store))
     single = {task.id: task.first_id for task in all_tasks(store, "mode = 'line'")}
     for task_id, outcome in final_outcomes(store).items():
         if task_id in single and outcome.choice in ("good", "bad", "fix"):
-            (good if outcome.choice == "good" else bad).add(single[task_id])
-    return good, bad
+            (words.good if outcome.choice == "good" else words.bad).add(single[task_id])
+    return words
+
+
+def _side(candidate: Candidate, kinds: Collection[str], words: _Words) -> bool | None:
+    """True for a good line, False for a bad one, None for one of which neither is known."""
+    if candidate.id in words.good:
+        return True
+    origin = candidate.origin
+    # An edit that was made here holds as long as the judgement does that it belongs to; one from a file has none.
+    if origin["kind"] == "corpus" or candidate.id in words.written or (origin["kind"] == "edited" and "file" in origin):
+        return True if not kinds and candidate.id not in words.bad else None
+    # A pair needs its reasons: a line that only a person finds bad makes a pair when that person compares it.
+    return False if kinds and origin["kind"] in _REJECTABLE else None

@@ -22,14 +22,24 @@ _MERE = {"truncated", "length"}  # stopping too late or too early teaches little
 PERSONALITY_RATIO = 1.5
 
 
+ON_POLICY, EARLIER, IMPORTED, CORRUPTED = "on policy", "earlier models", "imported", "corrupted"
+
+
 @dataclass(frozen=True)
 class Line:
-    """A candidate as pairing sees it: `kinds` are the violations that take part."""
+    """A candidate as pairing sees it.
+
+    Attributes:
+        kinds: the violations that take part.
+        origin: ON_POLICY for what the model sampled last says, EARLIER for what only others said, IMPORTED or CORRUPTED.
+        model: of the first two, which one.
+    """
 
     id: str
     text: str
     kinds: tuple[str, ...] = ()
-    corrupted: bool = False
+    origin: str = ON_POLICY
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,12 @@ class Pair:
 
     @property
     def corrupted(self) -> bool:
-        return self.rejected.corrupted
+        return self.rejected.origin == CORRUPTED
+
+    @property
+    def dispensable(self) -> tuple[bool, bool, bool]:
+        """The greater, the sooner others are preferred: corruptions, then mere cuts, then what the newest policy doesn't say."""
+        return self.corrupted, set(self.reasons) <= _MERE, self.rejected.origin != ON_POLICY
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ def build_pairs(prompts: Iterable[PromptLines], limits: Limits, seed: int = 0) -
     """Pairs within the limits, on-policy before corrupted, and a report of what they are made of and what was dropped.
 
     Every prompt gives its best pair that keeps the set within its shares, then its second best, and so on: samples before corruptions,
-    rare kinds before common ones. What still makes a kind, a personality or the corruptions too many then goes.
+    those of the newest policy before those of earlier ones, rare kinds before common ones. What still makes a kind, a personality or the corruptions too many then goes.
 
     Args:
         prompts: in the order in which their pairs come out.
@@ -165,8 +180,8 @@ def _selected(prompts: Sequence[Sequence[Pair]], limits: Limits) -> list[Pair]:
     kinds: Counter[str] = Counter()
     corrupted = 0
 
-    def rank(pair: Pair) -> tuple[bool, bool, int, str]:
-        return pair.corrupted, set(pair.reasons) <= _MERE, min(kinds[kind] for kind in pair.reasons), pair.rejected.id
+    def rank(pair: Pair) -> tuple[tuple[bool, bool, bool], int, str]:
+        return pair.dispensable, min(kinds[kind] for kind in pair.reasons), pair.rejected.id
 
     def fits(pair: Pair) -> bool:
         total = len(kept) + 1
@@ -197,7 +212,7 @@ def _selected(prompts: Sequence[Sequence[Pair]], limits: Limits) -> list[Pair]:
 
 # --- Balance and report
 
-Bucket = tuple[bool, bool, tuple[str, ...], str]  # corrupted, merely cut, reasons, personality
+Bucket = tuple[tuple[bool, bool, bool], tuple[str, ...], str]  # Pair.dispensable, reasons, personality
 
 
 def _balanced(pairs: list[Pair], limits: Limits, dropped: Counter[str]) -> list[Pair]:
@@ -242,16 +257,17 @@ def _surplus(part: int, whole: int, cap: float) -> int:
 def _most_dispensable(excess: Iterable[Pair], pairs: Iterable[Pair], count: int) -> set[int]:
     """The ids (of the objects) of `count` pairs whose loss costs least, counted anew after each.
 
-    Corruptions go before samples, mere cuts before mistakes of speech, and common kinds and personalities before rare ones.
+    Corruptions go before samples, mere cuts before mistakes of speech, lines of earlier models before those of the newest, and common
+    kinds and personalities before rare ones.
     """
     kinds, people = _counts(pairs)
     buckets: dict[Bucket, list[Pair]] = defaultdict(list)
     for pair in excess:
-        buckets[pair.corrupted, set(pair.reasons) <= _MERE, pair.reasons, pair.personality].append(pair)
+        buckets[pair.dispensable, pair.reasons, pair.personality].append(pair)
 
-    def commonness(bucket: Bucket) -> tuple[bool, bool, int, int]:
-        corrupted, mere, reasons, person = bucket
-        return corrupted, mere, min(kinds[kind] for kind in reasons), people[person]
+    def commonness(bucket: Bucket) -> tuple[tuple[bool, bool, bool], int, int]:
+        dispensable, reasons, person = bucket
+        return dispensable, min(kinds[kind] for kind in reasons), people[person]
 
     going = set()
     for _ in range(count):
@@ -281,13 +297,15 @@ def _report(pairs: Sequence[Pair], dropped: Counter[str]) -> dict[str, Any]:
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
     for pair in pairs:
         for kind in pair.reasons:
-            kinds[kind]["corrupted" if pair.corrupted else "on policy"] += 1
+            kinds[kind][pair.rejected.origin] += 1
+    origins = Counter(pair.rejected.origin for pair in pairs)
     return {
         "pairs": len(pairs),
         "prompts": len({pair.prompt_id for pair in pairs}),
         "kinds": {kind: dict(origins) for kind, origins in sorted(kinds.items(), key=lambda item: -item[1].total())},
         "personalities": dict(Counter(pair.personality for pair in pairs).most_common()),
-        "origins": {"on policy": sum(not p.corrupted for p in pairs), "corrupted": sum(p.corrupted for p in pairs)},
+        "origins": {name: origins[name] for name in (ON_POLICY, EARLIER, IMPORTED, CORRUPTED) if origins[name]},
+        "models": dict(Counter(pair.rejected.model for pair in pairs if pair.rejected.model).most_common()),
         "dropped": {reason: count for reason, count in dropped.most_common() if count},
         "mean_length_difference": round(statistics.mean(differences), 2),
         "mean_absolute_length_difference": round(statistics.mean(map(abs, differences)), 2),

@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import Any
 
 from npc_align.errors import UserError
 
+# Environment variable with the server's key, where it wants one: a command line can be read by others.
+API_KEY = "NPC_PREF_API_KEY"
 _RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+
+Lines = list[tuple[str, bool]]
+Take = Callable[[int, Lines], None]
+_Answers = SimpleQueue[tuple[int, Lines | BaseException]]
 
 
 @dataclass(frozen=True)
@@ -43,28 +51,60 @@ class Server:
         if not self.url.startswith(("http://", "https://")):
             raise UserError(f"--server {self.url!r}: must start with http:// or https://, such as http://localhost:8000/v1")
 
-    def sample(self, prompts: Sequence[str], request: dict[str, Any]) -> Iterator[list[tuple[str, bool]]]:
-        """For each prompt, in order, its lines and whether each ended by itself rather than by the length limit.
+    def sample(self, prompts: Sequence[str], request: dict[str, Any], take: Take) -> None:
+        """Hands each prompt's lines, and whether each ended by itself rather than by the length limit, to `take` as the answers come.
+
+        On Ctrl-C and on errors it doesn't wait for the answers under way: their threads end with the program. Those that are in are handed
+        on before it ends.
 
         Args:
             prompts: rendered prompts.
             request: the request's knobs: n, temperature, top_p, max_tokens, seed.
+            take: called in this thread with a prompt's place and its lines.
 
         Raises:
             UserError: no answer after all attempts, or one that is none.
         """
-        pool = ThreadPoolExecutor(self.in_flight)
+        waiting: SimpleQueue[tuple[int, str]] = SimpleQueue()
+        answers: _Answers = SimpleQueue()
         stopped = Event()
+        for asked in enumerate(prompts):
+            waiting.put(asked)
+        for _ in range(min(self.in_flight, len(prompts))):
+            # An executor's threads would be waited for at the end of the program, and an answer can take minutes.
+            Thread(target=self._work, args=(request, waiting, answers, stopped), daemon=True).start()
         try:
-            asked = [pool.submit(self._ask, {**request, "model": self.model, "prompt": prompt}, stopped) for prompt in prompts]
-            for answer in asked:
-                yield answer.result()
+            for _ in prompts:
+                place, answer = _patiently(answers)
+                if isinstance(answer, BaseException):
+                    raise answer
+                take(place, answer)
         finally:
-            # On an error or Ctrl-C nothing new is asked; what is under way ends with its answer or its timeout.
             stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            with suppress(Empty):
+                while True:
+                    place, answer = answers.get_nowait()
+                    if not isinstance(answer, BaseException):
+                        take(place, answer)
 
-    def _ask(self, request: dict[str, Any], stopped: Event) -> list[tuple[str, bool]]:
+    def _work(self, request: dict[str, Any], waiting: SimpleQueue[tuple[int, str]], answers: _Answers, stopped: Event) -> None:
+        with suppress(Empty):
+            while not stopped.is_set():
+                place, prompt = waiting.get_nowait()
+                try:
+                    answers.put((place, self._ask({**request, "model": self.model, "prompt": prompt}, stopped)))
+                except BaseException as error:  # raised again where it is read
+                    answers.put((place, error))
+
+    def _ask(self, request: dict[str, Any], stopped: Event) -> Lines:
+        """The lines of a prompt. Servers that know no `n` give one at a time, so the rest is asked for with other seeds."""
+        lines: Lines = []
+        while len(lines) < request["n"]:
+            rest = {**request, "n": request["n"] - len(lines), "seed": request["seed"] + len(lines)}
+            lines += self._answer(rest, stopped)
+        return lines
+
+    def _answer(self, request: dict[str, Any], stopped: Event) -> Lines:
         for attempt in range(1, self.attempts + 1):
             try:
                 return _lines(self._post(request), request["n"], self.url)
@@ -87,22 +127,28 @@ class Server:
     def _post(self, request: dict[str, Any]) -> Any:
         body = json.dumps(request).encode()
         headers = {"Content-Type": "application/json"}
+        if API_KEY in os.environ:
+            headers["Authorization"] = f"Bearer {os.environ[API_KEY]}"
         asked = urllib.request.Request(f"{self.url.rstrip('/')}/completions", body, headers)
         with urllib.request.urlopen(asked, timeout=self.timeout) as answer:
             return json.load(answer)
 
 
-def _lines(answer: Any, count: int, url: str) -> list[tuple[str, bool]]:
+def _patiently(answers: _Answers) -> tuple[int, Lines | BaseException]:
+    while True:
+        with suppress(Empty):  # on Windows, Ctrl-C doesn't end a wait without a limit
+            return answers.get(timeout=1)
+
+
+def _lines(answer: Any, count: int, url: str) -> Lines:
     try:
         choices = sorted(answer["choices"], key=lambda choice: choice.get("index", 0))
         # Half a character comes over JSON as a lone surrogate, which no file can hold.
         lines = [(_text(choice["text"]), choice.get("finish_reason") == "stop") for choice in choices]
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"--server {url}: not an answer of /completions: {str(answer)[:200]}") from error
-    if len(lines) != count:
-        raise UserError(
-            f"--server {url}: {len(lines)} lines instead of {count}; it may not know `n`, try --samples 1 with several --seed"
-        )
+    if not 1 <= len(lines) <= count:
+        raise UserError(f"--server {url}: {len(lines)} lines where {count} were asked for")
     return lines
 
 

@@ -76,15 +76,16 @@ class Store:
         return rules_hash(self.domain)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that happens inside is on disk afterwards, or nothing is."""
-        self.db.execute("BEGIN IMMEDIATE")
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
+        """All that happens inside is on disk afterwards, or nothing is. DEFERRED: one moment of the store, whoever else is writing."""
+        self.db.execute(f"BEGIN {kind}")
         try:
             yield self.db
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            if self.db.in_transaction:  # a full disk ends it by itself
+                self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def meta(self, key: str) -> str | None:
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -53,8 +53,8 @@ def add_tasks(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[
 def replace_pairs(store: Store, pairs: Sequence[tuple[str, str, str, Mapping[str, Any]]], meta: Mapping[str, str]) -> str:
     """Puts these machine-made pairs in the place of earlier ones, and returns the pairing's id, which is theirs together.
 
-    Earlier ones that nobody has judged or been assigned retire; those that are chosen again count as of this pairing. All in one
-    transaction, with what is to be noted in the store's meta.
+    Earlier ones that nobody has judged or been assigned retire; those that are chosen again count as of this pairing, and take their
+    place in its order. All in one transaction, with what is to be noted in the store's meta.
     """
     pairing = content_id(*sorted(task_id("pair", first, second) for _, first, second, _ in pairs))
     with store.transaction() as db:
@@ -62,19 +62,21 @@ def replace_pairs(store: Store, pairs: Sequence[tuple[str, str, str, Mapping[str
             "UPDATE task SET retired = 1 WHERE mode = 'pair' AND json_extract(detail, '$.pairing') IS NOT NULL "
             "AND id NOT IN (SELECT task_id FROM event) AND id NOT IN (SELECT task_id FROM assignment)"
         )
-        _insert(store, ((prompt, first, second, {**detail, "pairing": pairing}) for prompt, first, second, detail in pairs))
+        anew = ((prompt, first, second, {**detail, "pairing": pairing}) for prompt, first, second, detail in pairs)
+        _insert(store, anew, ", place = excluded.place")
         for key, value in {**meta, "pairing": pairing}.items():
             store.set_meta(key, value)
     return pairing
 
 
-def _insert(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[str, Any]]]) -> int:
+def _insert(store: Store, tasks: Iterable[tuple[str, str, str | None, Mapping[str, Any]]], also_set: str = "") -> int:
     before = store.count("task")
     place = store.db.execute("SELECT coalesce(max(place), 0) FROM task").fetchone()[0]
     for offset, (prompt_id, first, second, detail) in enumerate(tasks, start=1):
         mode = "line" if second is None else "pair"
         store.db.execute(
-            "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET detail = excluded.detail, retired = 0",
+            "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, 0) "
+            f"ON CONFLICT DO UPDATE SET detail = excluded.detail, retired = 0{also_set}",
             (task_id(mode, first, second), mode, prompt_id, first, second, place + offset, to_json(detail)),
         )
     return store.count("task") - before

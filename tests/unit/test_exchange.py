@@ -335,6 +335,28 @@ def test_an_ill_store_is_told_and_the_exit_code_says_so(store: Store, tmp_path: 
     assert levels(store.path)["domain"] == "error"
 
 
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_the_doctor_changes_nothing(store: Store, tmp_path: Path, mode: str) -> None:
+    store.db.execute(f"PRAGMA journal_mode = {mode}")
+    store.close()
+    before = bytes_of(tmp_path)
+    found = levels(store.path)
+    assert bytes_of(tmp_path) == before
+    assert found["journal"] == ("ok" if mode == "WAL" else "error")
+
+
+def test_the_doctor_sees_what_is_still_in_the_log(store: Store) -> None:
+    store.db.execute("PRAGMA foreign_keys = OFF")
+    store.db.execute("DELETE FROM candidate WHERE id = (SELECT first_id FROM task)")
+    before = store.path.read_bytes()
+    assert levels(store.path)["tasks"] == "error"
+    assert store.path.read_bytes() == before
+
+
 def test_a_damaged_file_is_told(store: Store, tmp_path: Path) -> None:
     store.close()
     content = bytearray(store.path.read_bytes())

@@ -8,6 +8,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from npc_align.domain import load_domain
 from npc_align.errors import UserError
 from preference_data import exchange_cli
 from preference_data.importing import import_file
+from preference_data.pairing import _side, _Words
 from preference_data.store import Candidate, NewCandidate, Store, create_store
 
 DOMAIN = load_domain("weapon_rental")
@@ -252,6 +254,22 @@ def test_origins_of_rows_that_do_not_say(store: Store, tmp_path: Path) -> None:
     found = lines_of(store)
     assert found["가."].origin == {"kind": "corpus", "file": "a.jsonl", "line": 1}
     assert found["나."].origin == {"kind": "imported", "name": "외주", "file": "b.jsonl", "line": 1}
+
+
+@pytest.mark.parametrize("told_by", ["option", "cell", "object"])
+def test_a_line_that_somebody_mended_elsewhere_counts_as_written(store: Store, tmp_path: Path, told_by: str) -> None:
+    """So that a spreadsheet with mended lines brings good sides for pairs; of an edit made here it would be asked whether it holds."""
+    origin = {"option": None, "cell": "edited", "object": {"kind": "edited", "by": "민"}}[told_by]
+    rows = [record("가나다 라마바.", origin=origin)]
+    import_file(store, jsonl(tmp_path / "a.jsonl", *rows), origin="edited" if told_by == "option" else None)
+    (mended,) = lines_of(store).values()
+    assert (mended.origin["kind"], mended.origin["file"]) == ("edited", "a.jsonl")
+    assert _side(mended, (), _Words(set(), set(), set())) is True
+    assert _side(mended, ("tone_break",), _Words(set(), set(), set())) is None
+    assert _side(mended, (), _Words(set(), {mended.id}, set())) is None
+    made_here = replace(mended, origin={"kind": "edited", "by": "민"})
+    assert _side(made_here, (), _Words(set(), set(), set())) is None
+    assert _side(made_here, (), _Words(set(), set(), {mended.id})) is True
 
 
 def test_an_interrupted_import_is_completed_by_the_same_command(

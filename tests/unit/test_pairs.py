@@ -14,7 +14,7 @@ import pytest
 from npc_align.domain import load_domain
 from npc_align.errors import UserError
 from preference_data.candidates import check_rows
-from preference_data.pairs import PERSONALITY_RATIO, Limits, Line, PromptLines, build_pairs, similarity
+from preference_data.pairs import CORRUPTED, ON_POLICY, PERSONALITY_RATIO, Limits, Line, PromptLines, build_pairs, similarity
 
 DOMAIN = load_domain("weapon_rental")
 PEOPLE = [str(p) for p in DOMAIN._values("personality")]
@@ -34,8 +34,8 @@ def prompt(number: int, bad: list[Line], good: int = 1) -> PromptLines:
 
 def bad_lines(number: int, kinds: list[str], corrupted: bool = False) -> list[Line]:
     rng = random.Random(f"{number} {kinds} {corrupted}")
-    name = "corrupted" if corrupted else "sampled"
-    return [Line(f"{name} {number}.{i}", words(rng), (kind,), corrupted) for i, kind in enumerate(kinds)]
+    name = CORRUPTED if corrupted else ON_POLICY
+    return [Line(f"{name} {number}.{i}", words(rng), (kind,), name) for i, kind in enumerate(kinds)]
 
 
 def one_sided(count: int = 90) -> list[PromptLines]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import load_splits
 from preference_data.cli import main
-from preference_data.judgements import Judgement, events, judge
+from preference_data.judgements import Judgement, events, judge, undo_last
 from preference_data.prompts import TrainingPrompt, corpus_of, held_out_prompts, training_prompts
 from preference_data.store import NewCandidate, create_store, open_store
 from preference_data.tasks import add_tasks, all_tasks
@@ -168,6 +169,61 @@ def test_people_have_the_last_word(store_path: Path) -> None:
     assert not gone & {row["rejected"] for row in rows}
     assert len(rows) == 21
     assert len(exported(store_path, "--judged-only")) == 2
+
+
+def test_an_edit_that_was_taken_back_is_not_chosen(store_path: Path) -> None:
+    """It stays in the store, and its history in the log."""
+    paired(store_path)
+    store = open_store(store_path)
+    task = all_tasks(store)[0]
+    original = store.candidate(task.detail["chosen"], store.rules)
+    better = f"{original.line} 하하하."
+    origin = {"kind": "edited", "by": "min", "of": original.id}
+    store.add_candidates([NewCandidate(original.attributes, better, origin, original.text)])
+    edited = next(c.id for c in store.candidates(store.rules) if c.line == better)
+    for candidate in list(store.candidates(store.rules, "c.prompt_id = ?", (original.prompt_id,))):
+        if candidate.origin["kind"] == "corpus":
+            add_tasks(store, [(candidate.prompt_id, candidate.id, None, {})])
+    judged = all_tasks(store, "mode = 'line'")
+    for corpus_line in judged:  # so that the edit is the only good line of its prompt
+        judge(store, corpus_line.id, "lee", Judgement("bad"))
+    judge(store, task.id, "min", Judgement("both_bad", edited=edited))
+    paired(store_path)
+    assert edited in {t.detail.get("chosen") for t in all_tasks(store, "NOT retired")}
+    undone = undo_last(store, "min")
+    assert undone is not None
+    paired(store_path)
+    assert edited not in {t.detail.get("chosen") for t in all_tasks(store, "NOT retired")}
+    assert better not in {row["chosen"] for row in exported(store_path)}
+    assert store.candidate(edited, store.rules).line == better
+    told = run("log", "--store", store_path, task.id).output
+    assert repr(better) in told
+    assert f"took back {undone.id}" in told
+    store.close()
+
+
+def test_the_newest_model_comes_first_and_the_mix_is_told_per_model(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """Round two: another model's samples come into the same store; one of them says again what the first one said."""
+    assert paired(store_path, "--per-prompt", 1)["models"] == {"sft": 24}
+    judged = None
+    with contextlib.closing(open_store(store_path)) as store:
+        judged = all_tasks(store)[0]
+        judge(store, judged.id, "min", Judgement("first"))
+        origin = {"kind": "sampled", "checkpoint": "dpo", "seed": 0}
+        again = next(c for c in store.candidates(store.rules) if c.violations and c.origin["kind"] == "sampled")
+        new = [NewCandidate(p.attributes, f"{p.examples[0].line} great!", origin, None, True, p.group) for p in prompts[:16]]
+        store.add_candidates([*new, NewCandidate(again.attributes, again.line, origin)])
+    report = paired(store_path, "--per-prompt", 1)
+    assert report["models"]["dpo"] >= 16
+    assert report["models"]["dpo"] == report["origins"]["on policy"]
+    assert report["models"]["sft"] == report["origins"]["earlier models"] == report["pairs"] - report["models"]["dpo"] > 0
+    with contextlib.closing(open_store(store_path)) as store:
+        kept = {task.id for task in all_tasks(store, "NOT retired")}
+        assert judged.id in kept, "what somebody judged stays"
+        assert len(kept) in (report["pairs"], report["pairs"] + 1)
+        for task in all_tasks(store, "NOT retired"):
+            sides = {store.candidate(str(side), store.rules).prompt_id for side in (task.first_id, task.second_id)}
+            assert len(sides) == 1
 
 
 def test_pairing_again_replaces_what_nobody_has_judged(store_path: Path) -> None:

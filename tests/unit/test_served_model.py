@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,18 +28,26 @@ class Fake:
         self.requests: list[dict[str, Any]] = []
         self.failures: list[int] = []
         self.answer: Any = None
+        self.most_lines = 8  # in one answer, whatever `n` asks for
+        self.before_answer: Callable[[int], None] = lambda number: None
+        self.keys: list[str | None] = []
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
 
     def respond(self, request: dict[str, Any]) -> tuple[int, Any]:
         with self.lock:
             self.requests.append(request)
+            number = len(self.requests)
+        self.before_answer(number)
+        with self.lock:
             if self.failures:
                 return self.failures.pop(0), {"error": "the model is loading"}
         if self.answer is not None:
             return 200, self.answer
         number = sum(map(ord, request["prompt"])) % 1000
-        lines = [f" {number}번째 손님이 왔습니다, {i}. " for i in range(request["n"])]
+        first = request["seed"] % 4  # chunks of the tests begin at multiples of four
+        count = min(request["n"], self.most_lines)
+        lines = [f" {number}번째 손님이 왔습니다, {i}. " for i in range(first, first + count)]
         reasons = ["stop", "length"]
         choices = [{"index": i, "text": line, "finish_reason": reasons[i % 2]} for i, line in enumerate(lines)]
         return 200, {"choices": choices[::-1]}
@@ -56,6 +65,7 @@ def serving(fake: Fake) -> Iterator[str]:
             with fake.lock:
                 fake.at_once += 1
                 fake.most_at_once = max(fake.most_at_once, fake.at_once)
+            fake.keys.append(self.headers["Authorization"])
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             status, answer = fake.respond({"path": self.path, **body})
             # Counted out before the answer leaves: the next request may come the moment it has.
@@ -178,7 +188,7 @@ def test_a_refusal_is_told_at_once(store_path: Path, url: str, fake: Fake) -> No
     [
         ({"choices": [{"message": "hi"}]}, "not an answer of /completions"),
         ({"choices": [{"text": None}, {"text": None}]}, "not an answer of /completions"),
-        ({"choices": []}, "0 lines instead of 2"),
+        ({"choices": []}, "0 lines where 2 were asked for"),
         ([], "not an answer"),
         (b"<html>busy</html>", "is no JSON"),
     ],
@@ -209,4 +219,68 @@ def test_an_address_that_is_none_is_told(store_path: Path) -> None:
 def test_nobody_there_is_told(store_path: Path) -> None:
     asking = server.Server("http://127.0.0.1:9/v1", "greeter", attempts=2)
     with pytest.raises(UserError, match="no answer in 2 attempts"):
-        list(asking.sample(["x"], {"n": 1}))
+        asking.sample(["x"], {"n": 1, "seed": 0}, lambda place, lines: None)
+
+
+def test_ctrl_c_waits_for_nothing_and_keeps_every_answer(store_path: Path, url: str, fake: Fake) -> None:
+    """Six answers are in and the others hang; the next run asks for what is missing and nothing else."""
+    hanging = threading.Event()
+    waited_for: list[bool] = []
+
+    def before_answer(number: int) -> None:
+        if number > 6:
+            if number == 7:
+                signal.raise_signal(signal.SIGINT)
+            waited_for.append(not hanging.wait(30))
+
+    fake.before_answer = before_answer
+    result = sampled(store_path, url, "--seed", 0)
+    assert not waited_for, "the hanging answers are still under way"
+    hanging.set()
+    assert result.exit_code == 130
+    assert "are saved" in result.output
+    assert "Run the same command again" in result.output
+    assert all(
+        thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread() and "work" in thread.name
+    )
+    store = open_store(store_path)
+    first = list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))
+    answered = {str(c.text) for c in first}
+    assert len(first) == 2 * len(answered) >= 8  # the chunk before, and what had come of this one
+    fake.before_answer = lambda number: None
+    fake.requests.clear()
+    assert sampled(store_path, url, "--seed", 0).exit_code == 0
+    assert {request["prompt"] for request in fake.requests}.isdisjoint(answered)
+    assert len(fake.requests) == 10 - len(answered)
+    assert len(list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))) == 20
+    store.close()
+
+
+def test_a_server_that_gives_one_line_at_a_time_is_asked_for_the_rest(store_path: Path, url: str, fake: Fake) -> None:
+    fake.most_lines = 1
+    assert sampled(store_path, url, "--samples", 3).exit_code == 0
+    assert [sorted({request["n"] for request in fake.requests}), len(fake.requests)] == [[1, 2, 3], 30]
+    store = open_store(store_path)
+    assert len(list(store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'"))) == 30
+    store.close()
+
+
+def test_the_servers_own_cut_offs_are_switched_off(store_path: Path, url: str, fake: Fake) -> None:
+    """llama.cpp keeps 40 tokens unless told otherwise; the origin says that nothing was cut off."""
+    assert sampled(store_path, url).exit_code == 0
+    assert {(request["top_k"], request["min_p"]) for request in fake.requests} == {(0, 0.0)}
+
+
+def test_a_servers_key_comes_from_the_environment(
+    store_path: Path, url: str, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPC_PREF_API_KEY", "secret")
+    assert sampled(store_path, url).exit_code == 0
+    assert set(fake.keys) == {"Bearer secret"}
+
+
+def test_a_server_is_told_which_model(store_path: Path, url: str, fake: Fake) -> None:
+    result = CliRunner().invoke(main, ["generate", "--store", str(store_path), "--server", url])
+    assert result.exit_code == 1
+    assert "needs --model NAME" in result.output
+    assert fake.requests == []

@@ -16,7 +16,8 @@ from npc_align.domain import load_domain
 from npc_align.errors import UserError
 from preference_data import judgements, tasks
 from preference_data.judgements import Judgement, Reason, current, judge, undo_last
-from preference_data.migrations import MIGRATIONS
+from preference_data.migrations import MIGRATIONS, migrate
+from preference_data.options import opened
 from preference_data.store import NewCandidate, Store, create_store, open_store
 
 DOMAIN = load_domain("weapon_rental")
@@ -223,6 +224,150 @@ def test_what_was_shown_as_saved_survives_a_kill(store: Store) -> None:
         again.close()
 
 
+def _make_and_die(path: Path, step: int) -> None:
+    """`npc-pref init`, killed before its n-th step that touches the disk."""
+    import preference_data.store as module
+
+    counted = iter(range(100))
+    real = {name: getattr(module, name) for name in ("_connect", "migrate", "now", "open_store")}
+
+    def dying(name: str) -> object:
+        def call(*arguments: object) -> object:
+            if next(counted) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real[name](*arguments)
+
+        return call
+
+    for name in real:
+        setattr(module, name, dying(name))
+    create_store(path, "weapon_rental")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+def test_a_killed_init_leaves_nothing_or_a_whole_store(tmp_path: Path) -> None:
+    left = []
+    for step in range(6):
+        path = tmp_path / f"prefs{step}.db"
+        process = multiprocessing.get_context("fork").Process(target=_make_and_die, args=(path, step))
+        process.start()
+        process.join()
+        left.append(path.exists())
+        if path.exists():
+            store = open_store(path)
+            assert store.meta("created_at") is not None
+        else:
+            store = create_store(path, "weapon_rental")
+        assert store.add_candidates(MANY[:1]) == 1
+        store.close()
+    assert left == sorted(left)
+    assert left[0] is False
+    assert left[3] is True
+
+
+def test_init_puts_no_store_over_one_that_came_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "prefs.db"
+
+    def somebody_is_faster(db: sqlite3.Connection) -> list[str]:
+        monkeypatch.undo()
+        other = create_store(path, "weapon_rental")
+        other.add_candidates(MANY[:1])
+        other.close()
+        return migrate(db)
+
+    monkeypatch.setattr("preference_data.store.migrate", somebody_is_faster)
+    with pytest.raises(UserError, match="there already"):
+        create_store(path, "weapon_rental")
+    store = open_store(path)
+    assert store.count("candidate") == 1
+    store.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["prefs.db"]
+
+
+def test_an_old_sqlite_is_told(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.31.1")
+    for attempt in (lambda: create_store(tmp_path / "new.db", "weapon_rental"), lambda: open_store(store.path)):
+        with pytest.raises(UserError, match=r"brings SQLite 3\.31\.1, and the store needs 3\.37\.0 .* newer Python"):
+            attempt()
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("forbidding", "told"),
+    [
+        ("PRAGMA query_only = ON", "read-only; make both writable"),
+        ("PRAGMA max_page_count = 1", "the disk is full"),
+    ],
+)
+def test_what_the_machine_forbids_is_told(store: Store, forbidding: str, told: str) -> None:
+    store.close()
+    with pytest.raises(UserError, match=told), opened(store.path) as again:
+        _add_although(again, forbidding)
+    with opened(store.path) as again:
+        assert again.count("candidate") == 0
+
+
+def _add_although(store: Store, forbidding: str) -> None:
+    store.db.execute(forbidding)
+    store.add_candidates(MANY)
+
+
+def test_a_bug_keeps_its_own_words(store: Store) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"), opened(store.path) as again:
+        again.db.execute("SELECT * FROM no_such_table")
+
+
+def test_which_models_said_a_line_is_kept(store: Store) -> None:
+    said = [
+        NewCandidate(DOMAIN.probes[0], "반갑습니다.", {"kind": "sampled", "checkpoint": name}) for name in ("sft", "dpo", "sft")
+    ]
+    store.add_candidates(said)
+    assert [row[0] for row in store.db.execute("SELECT model FROM said_by ORDER BY at")] == ["dpo", "sft"]
+    (candidate,) = store.candidates(RULES)
+    assert candidate.origin["checkpoint"] == "sft"
+
+
+def test_what_is_unchecked_is_gone_through_once(store: Store) -> None:
+    store.add_candidates(MANY)
+    ids = sorted(c.id for c in store.candidates(RULES))
+    first = store.next_unchecked(RULES, 50)
+    assert [c.id for c in first] == ids[:50]
+    assert [c.id for c in store.next_unchecked(RULES, 50, first[-1].id)] == ids[50:100]
+    store.add_verdicts(RULES, [(ids[60], [])])
+    assert [c.id for c in store.next_unchecked(RULES, 50, first[-1].id)] == ids[50:60] + ids[61:101]
+    plan = " ".join(
+        row[3]
+        for row in store.db.execute("EXPLAIN QUERY PLAN SELECT c.id FROM candidate c WHERE c.id > '' ORDER BY c.id LIMIT 1")
+    )
+    assert "USING" in plan
+    assert list(store.verdicts(RULES)) == [[]]
+
+
+def test_a_store_of_the_first_days_is_brought_up_to_date(store: Store) -> None:
+    """Its tasks had no `retired`, and it had only taken the first step."""
+    origin = {"kind": "sampled", "checkpoint": "sft"}
+    store.add_candidates([NewCandidate(DOMAIN.probes[0], "반갑습니다.", origin)])
+    with store.transaction() as db:
+        for statement in ("DROP TABLE said_by", "DROP TABLE likelihood", "ALTER TABLE task DROP COLUMN retired"):
+            db.execute(statement)
+        db.execute("DELETE FROM migration WHERE name <> 'm001_first'")
+    store.close()
+    again = open_store(store.path)
+    assert tasks.all_tasks(again, "NOT retired") == []
+    assert [row[0] for row in again.db.execute("SELECT model FROM said_by")] == ["sft"]
+    again.close()
+
+
+def test_an_edit_stands_as_long_as_its_judgement(store: Store) -> None:
+    first, second, *_ = with_tasks(store)
+    judge(store, first.id, "min", Judgement("first", edited=first.first_id))
+    judge(store, second.id, "editor", Judgement("fix", edited=second.first_id), kind="adjudicate")
+    assert judgements.standing_edits(store) == {first.first_id, second.first_id}
+    undo_last(store, "min")
+    assert judgements.standing_edits(store) == {second.first_id}
+
+
 def test_what_is_no_store_is_told(tmp_path: Path, store: Store) -> None:
     with pytest.raises(UserError, match="npc-pref init"):
         open_store(tmp_path / "none.db")
@@ -245,7 +390,7 @@ def test_what_is_no_store_is_told(tmp_path: Path, store: Store) -> None:
 def test_an_older_store_is_brought_up_to_date(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.add_candidates(MANY)
     store.close()
-    step = ("m002_later", lambda db: db.execute("ALTER TABLE task ADD COLUMN later TEXT"))
+    step = ("m999_later", lambda db: db.execute("ALTER TABLE task ADD COLUMN later TEXT"))
     monkeypatch.setattr("preference_data.store.MIGRATIONS", [*MIGRATIONS, step])
     monkeypatch.setattr("preference_data.migrations.MIGRATIONS", [*MIGRATIONS, step])
     again = open_store(store.path)

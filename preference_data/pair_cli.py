@@ -1,0 +1,109 @@
+"""The command that makes pairs of a store's checked lines."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from npc_align.cli import json_option
+from preference_data.options import opened, store_option
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@store_option
+@click.option("--corpus", type=_PATH, help="Whose validation and test prompts give no pairs; default: the domain's own.")
+@click.option(
+    "--mode", type=click.Choice(["pair", "line"]), default="pair", show_default=True, help="line: lines to judge one by one."
+)
+@click.option("--limit", type=click.IntRange(1), help="With --mode line: at most N lines.")
+@click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
+@click.option(
+    "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
+)
+@click.option("--kind-cap", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="The largest share of one kind.")
+@click.option("--max-similarity", default=0.9, show_default=True, type=click.FloatRange(0, 1), help="Of a pair's two lines.")
+@click.option("--hold-out", default="", metavar="KIND,…", help="Kinds that take no part, for an evaluation that pairs never saw.")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--order",
+    type=click.Choice(["prompt", "uncertain"]),
+    default="prompt",
+    show_default=True,
+    help="In which order people see the pairs. uncertain: those first on which the model is least sure.",
+)
+@click.option(
+    "--model",
+    help="For --order uncertain: run folder, adapter, merged model or `embedded` (needs torch).  [default: the one asked last]",
+)
+@click.option("--batch-size", default=16, show_default=True, type=click.IntRange(1), help="For --order uncertain.")
+@json_option
+def pair(
+    store_path: Path,
+    corpus: Path | None,
+    mode: str,
+    limit: int | None,
+    per_prompt: int,
+    corrupted_share: float,
+    kind_cap: float,
+    max_similarity: float,
+    hold_out: str,
+    seed: int,
+    order: str,
+    model: str | None,
+    batch_size: int,
+    as_json: bool,
+) -> None:
+    """Pair each bad line with a good one for the same attributes, balanced over kinds and personalities.
+
+    Rejected are samples before corruptions, and of samples those of the model sampled last (npc-pref generate) before those of earlier
+    rounds: its mistakes are the ones still made. Pairs of an earlier run that nobody has judged or been assigned make way.
+
+    --order uncertain puts those pairs first whose two lines the model holds nearly equally likely (mean log-probability per token), so
+    that people judge what matters. The log-probabilities stay in the store, so the same model is never asked twice for a line.
+
+    \b
+    Example: npc-pref pair
+    Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
+    Example: npc-pref pair --order uncertain --model runs/sft
+    Example: npc-pref pair --mode line --limit 200
+    """
+    from preference_data.likelihoods import pair_margins
+    from preference_data.pairing import line_tasks, pair_store
+    from preference_data.pairs import Limits
+
+    if model is not None and order != "uncertain":
+        raise click.UsageError("--model is for --order uncertain")
+    if mode == "line":
+        if order == "uncertain":
+            raise click.UsageError("--order uncertain compares two lines; it goes with --mode pair")
+        with opened(store_path) as store:
+            click.echo(f"{store_path}: {line_tasks(store, limit, corpus)} new lines to judge; run: npc-pref label --mode line")
+        return
+
+    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
+    held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
+    with opened(store_path) as store:
+        scorer = partial(pair_margins, store, model=model, batch_size=batch_size) if order == "uncertain" else None
+        report = pair_store(store, limits, held_out, corpus, seed, scorer)
+    click.echo(
+        json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
+    )
+
+
+def _readable(report: dict[str, Any]) -> str:
+    lines = []
+    for name, value in report.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {_inner(count)}" for key, count in value.items())
+        lines.append(f"  {name.replace('_', ' ')}: {value}")
+    return "\n".join(lines)
+
+
+def _inner(value: Any) -> str:
+    return f"({', '.join(f'{name} {count}' for name, count in value.items())})" if isinstance(value, dict) else str(value)

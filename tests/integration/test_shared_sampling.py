@@ -1,0 +1,34 @@
+"""npc-pref generate under accelerate launch: two processes on one store add what one process adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from preference_data.store import open_store
+from tests.integration.conftest import BIN, Commands
+
+
+def sampled(path: Path) -> list[tuple[str, str]]:
+    store = open_store(path)
+    found = [(c.prompt_id, c.line) for c in store.candidates("", "json_extract(c.origin, '$.kind') = 'sampled'")]
+    store.close()
+    return sorted(found)
+
+
+def test_two_processes_add_what_one_adds(commands: Commands, tiny_model: Path, small_corpus: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    options = ("--model", tiny_model, "--corpus", small_corpus, "--samples", "2", "--max-new-tokens", "6", "--batch-size", "16")
+    commands.tool("npc-pref", "init", "--store", one)
+    commands.tool("npc-pref", "init", "--store", two)
+    alone = commands.tool("npc-pref", "generate", "--store", one, *options)
+    launcher = ("--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+    shared = commands.run(
+        BIN / "accelerate", "launch", *launcher, BIN / "npc-pref", "generate", "--store", two, *options, OMP_NUM_THREADS="1"
+    )
+    assert "process" not in alone.stderr
+    assert {f"(process {n} of 2)" in shared.stderr for n in (1, 2)} == {True}
+    assert len(sampled(one)) > 64, "more than one chunk, so that both have something to do"
+    assert sampled(two) == sampled(one)
+    again = commands.tool("npc-pref", "generate", "--store", two, *options)
+    assert "2 of 2 chunks done before" in again.stderr
+    assert sampled(two) == sampled(one)
