@@ -13,8 +13,9 @@ import pytest
 
 from npc_align.domain import load_domain
 from npc_align.errors import UserError
+from preference_data.balance import PERSONALITY_RATIO
 from preference_data.candidates import check_rows
-from preference_data.pairs import CORRUPTED, ON_POLICY, PERSONALITY_RATIO, Limits, Line, PromptLines, build_pairs, similarity
+from preference_data.pairs import CORRUPTED, ON_POLICY, Limits, Line, PromptLines, build_pairs, similarity
 
 DOMAIN = load_domain("weapon_rental")
 PEOPLE = [str(p) for p in DOMAIN._values("personality")]

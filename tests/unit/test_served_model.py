@@ -222,6 +222,15 @@ def test_nobody_there_is_told(store_path: Path) -> None:
         asking.sample(["x"], {"n": 1, "seed": 0}, lambda place, lines: None)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """As in a terminal: a test runner that was started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_waits_for_nothing_and_keeps_every_answer(store_path: Path, url: str, fake: Fake) -> None:
     """Six answers are in and the others hang; the next run asks for what is missing and nothing else."""
     hanging = threading.Event()
