@@ -101,6 +101,8 @@ def _readable(report: dict[str, Any]) -> str:
     for name, value in report.items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {_inner(count)}" for key, count in value.items())
+        if isinstance(value, list):
+            value = ", ".join(value) or "none"
         lines.append(f"  {name.replace('_', ' ')}: {value}")
     return "\n".join(lines)
 
