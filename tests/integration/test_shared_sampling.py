@@ -21,14 +21,12 @@ def test_two_processes_add_what_one_adds(commands: Commands, tiny_model: Path, s
     commands.tool("npc-pref", "init", "--store", one)
     commands.tool("npc-pref", "init", "--store", two)
     alone = commands.tool("npc-pref", "generate", "--store", one, *options)
-    launcher = ("--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+    # As documented for GPUs; with --cpu, accelerate starts one process whatever the number.
+    launcher = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
     shared = commands.run(
         BIN / "accelerate", "launch", *launcher, BIN / "npc-pref", "generate", "--store", two, *options, OMP_NUM_THREADS="1"
     )
     assert "(process" not in alone.stderr
     assert {f"(process {n} of 2)" in shared.stderr for n in (1, 2)} == {True}
     assert len(sampled(one)) > 64, "more than one chunk, so that both have something to do"
-    assert sampled(two) == sampled(one)
-    again = commands.tool("npc-pref", "generate", "--store", two, *options)
-    assert "2 of 2 chunks done before" in again.stderr
     assert sampled(two) == sampled(one)
