@@ -14,6 +14,7 @@ TRAIN = [
     "safetensors",
     "matplotlib",
     "Jinja2>=3.1",
+    "scikit-learn>=1.7",  # judges of npc-eval
 ]
 
 setup(

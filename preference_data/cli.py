@@ -19,6 +19,7 @@ from preference_data.label_cli import label
 from preference_data.options import opened, store_option
 from preference_data.pair_cli import pair
 from preference_data.people_cli import agreement, assign, review, stats
+from preference_data.read_cli import read
 
 if TYPE_CHECKING:
     from npc_align.domain import Domain
@@ -51,7 +52,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, agreement, review, stats, export):
+for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, agreement, review, stats, export, read):
     main.add_command(_command)
 
 

@@ -14,6 +14,8 @@ from npc_align.cli import FriendlyGroup, json_option
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.gate_cli import gate
+from npc_align.evaluation.judge_cli import judge
+from npc_align.evaluation.read_cli import read
 from npc_align.evaluation.report_cli import report
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
@@ -33,6 +35,8 @@ main.add_command(compare)
 main.add_command(curves)
 main.add_command(gate)
 main.add_command(report)
+main.add_command(judge)
+main.add_command(read)
 
 
 def _asked(command: Callable[..., None]) -> Callable[..., None]:
