@@ -14,6 +14,7 @@ from npc_align.corpus import Example
 from npc_align.domain import Domain
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import JudgedLine, Result
+from npc_align.evaluation.judges.morphology import read_all
 from npc_align.evaluation.statistics import Interval, paired_difference
 from npc_align.files import file_hash
 from npc_align.splits import load_splits
@@ -51,6 +52,13 @@ class Setting:
     @cached_property
     def splits(self) -> dict[str, list[Example]]:
         return load_splits(self.corpus, self.domain)
+
+    @cached_property
+    def train_lines(self) -> list[str]:
+        """The train split's lines, their morphemes read once with a progress bar."""
+        lines = [e.line for e in self.splits["train"]]
+        read_all(lines)
+        return lines
 
     @cached_property
     def stamp(self) -> str:

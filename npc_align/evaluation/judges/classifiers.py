@@ -12,7 +12,7 @@ from npc_align.corpus import Example
 from npc_align.domain import Attributes
 from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.judges.base import About, Judge, Progress, Scores, Setting, Skipped
-from npc_align.evaluation.judges.morphology import read_all, with_bigrams
+from npc_align.evaluation.judges.morphology import with_bigrams
 from npc_align.evaluation.statistics import wilson
 
 _LOW = 0.8  # an accuracy below this is pointed out
@@ -81,7 +81,7 @@ class _Classifier(Judge):
 
         examples = [e for e in self.setting.splits["train"] if self.label(e.attributes) is not None]
         self._require_classes(examples)
-        read_all(e.line for e in examples)
+        _ = self.setting.train_lines  # reads them, with a progress bar
         words = TfidfVectorizer(analyzer=with_bigrams, sublinear_tf=True, min_df=2)
         model = make_pipeline(words, LogisticRegression(C=1.0, max_iter=1000, class_weight="balanced"))
         return model.fit([e.line for e in examples], [self.label(e.attributes) for e in examples])

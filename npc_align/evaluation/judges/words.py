@@ -9,7 +9,7 @@ from functools import cached_property
 
 from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.judges.base import About, Judge, Progress, Scores, spoiled
-from npc_align.evaluation.judges.morphology import CONTENT, Morpheme, endings, morphemes, read_all
+from npc_align.evaluation.judges.morphology import CONTENT, Morpheme, endings, morphemes
 from npc_align.evaluation.statistics import wilson
 
 # What grammar allows after a stem, whatever the corpus has: tense and honour, one ending, particles (-는데도, -거든요).
@@ -27,21 +27,12 @@ class _Vocabulary(Judge):
         raise NotImplementedError
 
     def scores(self, lines: Sequence[JudgedLine], progress: Progress) -> Scores:
-        self._learn()
+        _ = self.setting.train_lines  # read before the lines are, with a bar of its own
         found: Scores = []
         for line in lines:
             found.append(float(self.odd(line.line)))
             progress(1)
         return found
-
-    def _learn(self) -> None:
-        pass
-
-    @cached_property
-    def _train(self) -> list[str]:
-        lines = [e.line for e in self.setting.splits["train"]]
-        read_all(lines)
-        return lines
 
     def _known_good(self) -> dict[str, object]:
         lines = self.setting.references
@@ -67,7 +58,7 @@ class UnknownWords(_Vocabulary):
 
     @cached_property
     def _text(self) -> str:
-        return "\n".join(e.line for e in self.setting.splits["train"])
+        return "\n".join(self.setting.train_lines)
 
     def about(self) -> About:
         bad = spoiled(self.setting.references, invented_noun)
@@ -89,12 +80,9 @@ class UnknownEndings(_Vocabulary):
     def _unknown(self, tail: Sequence[Morpheme]) -> bool:
         return not _GRAMMATICAL.fullmatch(" ".join(m.tag for m in tail)) and _spelt(tail) not in self._tails
 
-    def _learn(self) -> None:
-        _ = self._tails
-
     @cached_property
     def _tails(self) -> frozenset[Tail]:
-        return frozenset(_spelt(tail) for line in self._train for tail in endings(line))
+        return frozenset(_spelt(tail) for line in self.setting.train_lines for tail in endings(line))
 
     def about(self) -> About:
         bad = spoiled(self.setting.references, stray_syllable)
@@ -112,12 +100,9 @@ class NewWords(_Vocabulary):
     def odd(self, line: str) -> bool:
         return any(m.tag in CONTENT and m.form not in self._forms for m in morphemes(line))
 
-    def _learn(self) -> None:
-        _ = self._forms
-
     @cached_property
     def _forms(self) -> frozenset[str]:
-        return frozenset(m.form for line in self._train for m in morphemes(line))
+        return frozenset(m.form for line in self.setting.train_lines for m in morphemes(line))
 
     def about(self) -> About:
         what = (
