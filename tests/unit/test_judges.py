@@ -75,7 +75,7 @@ def test_unknown_endings_are_glued_to_the_last_predicate(setting: Setting, line:
 
 
 def test_word_judges_say_how_sure_they_are(setting: Setting) -> None:
-    words, endings, new = (kind(setting).about() for kind in (UnknownWords, UnknownEndings, NewWords))
+    words, endings, new = (kind(setting).about(ignore) for kind in (UnknownWords, UnknownEndings, NewWords))
     assert words.accuracy is not None
     assert endings.accuracy is not None
     assert min(words.accuracy["value"], endings.accuracy["value"]) > 0.75
@@ -94,7 +94,7 @@ def test_the_personality_classifier_knows_a_voice(setting: Setting) -> None:
     right = [JudgedLine({"성격": value}, line, True, []) for value, line in said.items()]
     wrong = [JudgedLine({"성격": value}, line, True, []) for value, line in zip(said, reversed(said.values()), strict=True)]
     assert judge.scores([*right, *wrong, JudgedLine({}, "활.", True, [])], ignore) == [1.0, 1.0, 0.0, 0.0, None]
-    about = judge.about()
+    about = judge.about(ignore)
     assert about.accuracy is not None
     assert set(about.accuracy["by_class"]) == set(DOMAIN.by_key["성격"].labels)
     assert about.accuracy["value"] > 0.5
@@ -139,7 +139,7 @@ def test_fluency_is_per_character_and_measures_itself(setting: Setting, tiny_mod
     assert empty is None
     assert once is not None
     assert -30 < once < -1  # a random model of 800 tokens: ln 800 nats a token, up to three tokens a syllable
-    about = judge.about()
+    about = judge.about(ignore)
     assert about.accuracy is not None
     assert about.accuracy["value"] <= 1
     assert about.reference is not None

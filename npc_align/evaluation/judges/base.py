@@ -117,8 +117,8 @@ class Judge(ABC):
         """
 
     @abstractmethod
-    def about(self) -> About:
-        """What it measures and how well; may take as long as judging a cell."""
+    def about(self, progress: Progress) -> About:
+        """What it measures and how well it does on `setting.references`, of which `progress` is told."""
 
     def shown(self, lines: Sequence[JudgedLine]) -> Sequence[JudgedLine]:
         """The lines of a cell that it looks at: the first so many where it is costly."""

@@ -47,10 +47,10 @@ class _Classifier(Judge):
         wanted = [self.label(line.attributes) for line in lines]
         return [None if w is None else float(p == w) for p, w in zip(predicted, wanted, strict=True)]
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         lines = [line for line in self.setting.references if self.label(line.attributes) is not None]
         wanted = [str(self.label(line.attributes)) for line in lines]
-        right = [p == w for p, w in zip(self._predict([x.line for x in lines], lambda _: None), wanted, strict=True)]
+        right = [p == w for p, w in zip(self._predict([x.line for x in lines], progress), wanted, strict=True)]
         by_class = {name: _share([r for r, w in zip(right, wanted, strict=True) if w == name]) for name in dict.fromkeys(wanted)}
         rate = _share(right)
         accuracy = {**rate, "on": f"test split, {len(lines)} lines", "by_class": by_class}

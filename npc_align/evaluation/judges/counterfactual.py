@@ -66,9 +66,9 @@ class _Counterfactual(Judge):
             found.append(float(own[0] > max(own[1:])) if own else None)
         return found
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         lines = list(self.shown(self.setting.references))
-        right = [value for value in self.scores(lines, lambda _: None) if value is not None]
+        right = [value for value in self.scores(lines, progress) if value is not None]
         if not right:
             raise Skipped(f"no test line of the corpus leaves another value of {self._key} open, so the judge can't be measured")
         rate = wilson(int(sum(right)), len(right))

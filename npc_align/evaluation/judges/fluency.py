@@ -64,9 +64,9 @@ class Fluency(Judge):
             found[index] = value / len(lines[index].line)
         return found
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         good = list(self.shown(self.setting.references))
-        values = self.scores(good, lambda _: None)
+        values = self.scores(good, progress)
         shuffled = shuffled_lines(good)
         worse = self.scores(list(shuffled.values()), lambda _: None)
         right = [a is not None and b is not None and a > b for a, b in zip((values[i] for i in shuffled), worse, strict=True)]

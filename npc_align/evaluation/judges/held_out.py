@@ -39,7 +39,7 @@ class HeldOutChecks(Judge):
         progress(len(lines))
         return [float(any(v["kind"] in self._kinds for v in line.violations)) for line in lines]
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         return About(f"Share of lines that break a rule which no pair was built on: {', '.join(self._kinds)}.")
 
 

@@ -20,7 +20,7 @@ import click
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import JUDGES, Cell, CellName, Result, read_lines, read_part, write_part
 from npc_align.evaluation.judges import base, morphology
-from npc_align.evaluation.judges.base import Judge, Scores, Setting, Skipped, mean_interval
+from npc_align.evaluation.judges.base import About, Judge, Scores, Setting, Skipped, mean_interval
 from npc_align.evaluation.statistics import Interval, paired_difference, wilson
 from npc_align.files import file_hash, write_text
 
@@ -99,7 +99,7 @@ def _entry(judge: Judge, chosen: Sequence[Cell]) -> dict[str, Any]:
         file = home / cell.model / f"{cell.decoding}.json"
         own = _hash([key, file_hash(judge.setting.folder / cell.lines)])
         scores[cell.name] = _cached(file, own, lambda cell=cell: _judged(judge, cell))  # type: ignore[misc]
-    about = _cached(home / "about.json", key, lambda: asdict(judge.about()))
+    about = _cached(home / "about.json", key, lambda: asdict(_about(judge)))
     return {
         "title": judge.title,
         **about,
@@ -139,6 +139,12 @@ def _judged(judge: Judge, cell: Cell) -> Scores:
     lines = judge.shown(read_lines(judge.setting.folder, cell))
     with click.progressbar(length=len(lines), label=f"{judge.name} {cell.model}/{cell.decoding}", file=sys.stderr) as bar:
         return judge.scores(lines, bar.update)
+
+
+def _about(judge: Judge) -> About:
+    lines = judge.shown(judge.setting.references)
+    with click.progressbar(length=len(lines), label=f"{judge.name} itself, on test lines", file=sys.stderr) as bar:
+        return judge.about(bar.update)
 
 
 def _cell_row(judge: Judge, name: CellName, scores: Scores) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from npc_align.modeling.tokens import IGNORED, Tokens
 
 @torch.inference_mode()
 def log_likelihoods(
-    model: Any, texts: Sequence[Tokens], pad: int, progress: Callable[[int], None], batch_size: int = 16
+    model: Any, texts: Sequence[Tokens], pad: int, progress: Callable[[int], None], batch_size: int = 8
 ) -> list[float]:
     """Log-likelihood (nats, summed over the completion's tokens) of each completion after its prompt, in the order given.
 

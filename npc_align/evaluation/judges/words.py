@@ -34,9 +34,9 @@ class _Vocabulary(Judge):
             progress(1)
         return found
 
-    def _known_good(self) -> dict[str, object]:
+    def _known_good(self, progress: Progress) -> dict[str, object]:
         lines = self.setting.references
-        rate = wilson(sum(self.odd(line.line) for line in lines), len(lines))
+        rate = wilson(int(sum(filter(None, self.scores(lines, progress)))), len(lines))
         return {**vars(rate), "on": f"{len(lines)} test lines of the corpus"}
 
     def _accuracy(self, bad: Sequence[JudgedLine], how: str) -> dict[str, object]:
@@ -60,14 +60,14 @@ class UnknownWords(_Vocabulary):
     def _text(self) -> str:
         return "\n".join(self.setting.train_lines)
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         bad = spoiled(self.setting.references, invented_noun)
         what = (
             "Share of lines with a word that stands neither in the corpus' train split nor in Kiwi's dictionary. It finds "
             f"{self._recall(bad)} of nouns invented by putting another syllable last; a word invented out of two known ones, and known "
             "words that make no sense together, it doesn't see."
         )
-        return About(what, self._accuracy(bad, "with an invented noun"), self._known_good())
+        return About(what, self._accuracy(bad, "with an invented noun"), self._known_good(progress))
 
 
 class UnknownEndings(_Vocabulary):
@@ -84,13 +84,13 @@ class UnknownEndings(_Vocabulary):
     def _tails(self) -> frozenset[Tail]:
         return frozenset(_spelt(tail) for line in self.setting.train_lines for tail in endings(line))
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         bad = spoiled(self.setting.references, stray_syllable)
         what = (
             "Share of lines where what is glued to a sentence's last predicate is neither in the corpus' train split nor tense, one "
             f"ending of Kiwi's dictionary and particles. It finds {self._recall(bad)} of stray syllables put behind the last ending (승리했습니다만용)."
         )
-        return About(what, self._accuracy(bad, "with a stray syllable behind the ending"), self._known_good())
+        return About(what, self._accuracy(bad, "with a stray syllable behind the ending"), self._known_good(progress))
 
 
 class NewWords(_Vocabulary):
@@ -104,12 +104,12 @@ class NewWords(_Vocabulary):
     def _forms(self) -> frozenset[str]:
         return frozenset(m.form for line in self.setting.train_lines for m in morphemes(line))
 
-    def about(self) -> About:
+    def about(self, progress: Progress) -> About:
         what = (
             "Share of lines with a noun, root, verb, adjective or adverb that the corpus' train split doesn't have. Good lines have them, too "
             "(see the reference); what warns is a rise from one model to the next."
         )
-        return About(what, None, self._known_good())
+        return About(what, None, self._known_good(progress))
 
 
 def _spelt(tail: Sequence[Morpheme]) -> Tail:
