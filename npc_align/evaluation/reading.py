@@ -21,7 +21,8 @@ from typing import Any
 
 from npc_align.corpus import read_jsonl, write_jsonl
 from npc_align.errors import UserError
-from npc_align.evaluation.folder import READINGS, Cell, CellName, JudgedLine, Result, read_lines, write_part
+from npc_align.evaluation.folder import READINGS, CellName, JudgedLine, Result, read_lines, write_part
+from npc_align.evaluation.judges.judging import named_cell
 from npc_align.evaluation.statistics import Interval, paired_difference, wilson
 from npc_align.files import write_text
 
@@ -45,7 +46,7 @@ def draw(folder: Path, result: Result, names: Sequence[CellName], count: int, se
     Raises:
         UserError: no such cell, or fewer prompts than `count`.
     """
-    cells = [_cell(result, name) for name in names]
+    cells = [named_cell(result, name) for name in names]
     lines = {cell.name: read_lines(folder, cell) for cell in cells}
     if count > result.prompts:
         raise UserError(f"--count {count}: the evaluation has {result.prompts} prompts; ask for at most so many")
@@ -61,14 +62,6 @@ def draw(folder: Path, result: Result, names: Sequence[CellName], count: int, se
         write_jsonl(home / SAMPLE, [shown[key] for key in order])
         write_text(home / DRAWN, json.dumps({"seed": seed, "count": count, "domain": result.domain, "lines": drawn}) + "\n")
     return home
-
-
-def _cell(result: Result, name: CellName) -> Cell:
-    cell = result.cell(name.model, name.decoding)
-    if cell is None:
-        there = ", ".join(f"{c.model}/{c.decoding}" for c in result.cells)
-        raise UserError(f"no cell {name.model}/{name.decoding}; there are: {there}")
-    return cell
 
 
 def _key(line: JudgedLine) -> str:

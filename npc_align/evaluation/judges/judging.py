@@ -57,7 +57,7 @@ def judge_folder(setting: Setting, names: Sequence[str] = (), cells: Sequence[Ce
     unknown = [name for name in names if name not in ALL]
     if unknown:
         raise UserError(f"no judge {', '.join(unknown)}; there are: {', '.join(ALL)}")
-    chosen = [_cell(setting.result, name) for name in cells]
+    chosen = [named_cell(setting.result, name) for name in cells]
     of = _lines_hash(setting)
     before = read_part(setting.folder, JUDGES) or {}
     found = {"of": of, "judges": {}, "skipped": {}} | (before if before.get("of") == of else {})
@@ -74,7 +74,12 @@ def judge_folder(setting: Setting, names: Sequence[str] = (), cells: Sequence[Ce
     return found
 
 
-def _cell(result: Result, name: CellName) -> Cell:
+def named_cell(result: Result, name: CellName) -> Cell:
+    """The cell of that name.
+
+    Raises:
+        UserError: there is none, naming those that there are.
+    """
     cell = result.cell(name.model, name.decoding)
     if cell is None:
         there = ", ".join(f"{c.model}/{c.decoding}" for c in result.cells)
