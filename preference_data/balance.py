@@ -25,7 +25,7 @@ def balanced(pairs: list[Pair], limits: Limits, dropped: Counter[str]) -> list[P
         reason, excess, count = _excess(pairs, limits)
         if not excess:
             break
-        going = _most_dispensable(excess, pairs, count)
+        going = _most_dispensable(excess, pairs, count, limits)
         dropped[reason] += len(going)
         pairs = [pair for pair in pairs if id(pair) not in going]
     return pairs
@@ -33,6 +33,8 @@ def balanced(pairs: list[Pair], limits: Limits, dropped: Counter[str]) -> list[P
 
 def _excess(pairs: Sequence[Pair], limits: Limits) -> tuple[str, list[Pair], int]:
     """What there is too much of, the pairs that make it so, and how many of them have to go; an empty list when all limits hold."""
+    if limits.total is not None and len(pairs) > limits.total:
+        return "too many in all", list(pairs), len(pairs) - limits.total
     kinds, people = _counts(pairs)
     kind, count = max(kinds.items(), key=lambda item: item[1])
     # Of two kinds one has half at least, whatever the cap.
@@ -55,7 +57,7 @@ def _surplus(part: int, whole: int, cap: float) -> int:
     return min(part, math.ceil((part - cap * whole) / (1 - cap) - 1e-9))
 
 
-def _most_dispensable(excess: Iterable[Pair], pairs: Iterable[Pair], count: int) -> set[int]:
+def _most_dispensable(excess: Iterable[Pair], pairs: Iterable[Pair], count: int, limits: Limits) -> set[int]:
     """The ids (of the objects) of `count` pairs whose loss costs least, counted anew after each.
 
     Corruptions go before samples, mere cuts before mistakes of speech, lines of earlier models before those of the newest, and common
@@ -66,9 +68,9 @@ def _most_dispensable(excess: Iterable[Pair], pairs: Iterable[Pair], count: int)
     for pair in excess:
         buckets[pair.dispensable, pair.reasons, pair.personality].append(pair)
 
-    def commonness(bucket: Bucket) -> tuple[tuple[bool, bool, bool], int, int]:
+    def commonness(bucket: Bucket) -> tuple[tuple[bool, bool, bool], float, int]:
         dispensable, reasons, person = bucket
-        return dispensable, min(kinds[kind] for kind in reasons), people[person]
+        return dispensable, limits.commonness(reasons, kinds), people[person]
 
     going = set()
     for _ in range(count):

@@ -21,12 +21,13 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--mode", type=click.Choice(["pair", "line"]), default="pair", show_default=True, help="line: lines to judge one by one."
 )
-@click.option("--limit", type=click.IntRange(1), help="With --mode line: at most N lines.")
+@click.option("--limit", type=click.IntRange(1), help="At most N pairs, corruptions going first; with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
     "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
 )
 @click.option("--kind-cap", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="The largest share of one kind.")
+@click.option("--mix", default="", metavar="KIND=N,…", help="A kind that is to have N times as many pairs as others.")
 @click.option("--max-similarity", default=0.9, show_default=True, type=click.FloatRange(0, 1), help="Of a pair's two lines.")
 @click.option("--hold-out", default="", metavar="KIND,…", help="Kinds that take no part, for an evaluation that pairs never saw.")
 @click.option("--seed", default=0, show_default=True)
@@ -51,6 +52,7 @@ def pair(
     per_prompt: int,
     corrupted_share: float,
     kind_cap: float,
+    mix: str,
     max_similarity: float,
     hold_out: str,
     seed: int,
@@ -64,12 +66,15 @@ def pair(
     Rejected are samples before corruptions, and of samples those of the model sampled last (npc-pref generate) before those of earlier
     rounds: its mistakes are the ones still made. Pairs of an earlier run that nobody has judged or been assigned make way.
 
+    --mix aims at what the model gets wrong under the decoding that matters: what npc-eval run or the samples of the last training run show.
+
     --order uncertain puts those pairs first whose two lines the model holds nearly equally likely (mean log-probability per token), so
     that people judge what matters. The log-probabilities stay in the store, so the same model is never asked twice for a line.
 
     \b
     Example: npc-pref pair
     Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
+    Example: npc-pref pair --mix class_item_mismatch=4,result_contradiction=3 --limit 600
     Example: npc-pref pair --order uncertain --model runs/sft
     Example: npc-pref pair --mode line --limit 200
     """
@@ -86,7 +91,7 @@ def pair(
             click.echo(f"{store_path}: {line_tasks(store, limit, corpus)} new lines to judge; run: npc-pref label --mode line")
         return
 
-    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share)
+    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share, mix=_weights(mix), total=limit)
     held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
     with opened(store_path) as store:
         scorer = partial(pair_margins, store, model=model, batch_size=batch_size) if order == "uncertain" else None
@@ -94,6 +99,18 @@ def pair(
     click.echo(
         json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )
+
+
+def _weights(text: str) -> dict[str, float]:
+    """`KIND=N,…` as a mapping."""
+    weights = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, number = part.partition("=")
+        try:
+            weights[kind.strip()] = float(number)
+        except ValueError as error:
+            raise click.BadParameter(f"{part!r}: write KIND=NUMBER, e.g. tone_break=2", param_hint="--mix") from error
+    return weights
 
 
 def _readable(report: dict[str, Any]) -> str:

@@ -10,12 +10,13 @@ import math
 import random
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from npc_align.errors import UserError
 from npc_align.likeness import jaccard, trigrams
+from npc_align.violation import KINDS
 from preference_data.balance import balanced
 
 _MERE = {"truncated", "length"}  # stopping too late or too early teaches little about speaking in character
@@ -84,6 +85,8 @@ class Limits:
         max_similarity: the largest `similarity` of the two sides; near-identical pairs push both sides' likelihood down.
         min_length_ratio: the shorter side must have this share of the longer one's characters.
         corrupted_share: the largest share of corruptions among all pairs.
+        mix: how many times as many pairs a kind should have as one that isn't named.
+        total: the most pairs of all; None: any number.
     """
 
     per_prompt: int = 2
@@ -91,6 +94,8 @@ class Limits:
     max_similarity: float = 0.9
     min_length_ratio: float = 0.4
     corrupted_share: float = 0.6
+    mix: Mapping[str, float] = field(default_factory=dict)
+    total: int | None = None
 
     def __post_init__(self) -> None:
         if self.per_prompt < 1:
@@ -98,9 +103,18 @@ class Limits:
         for name in ("kind_cap", "max_similarity", "min_length_ratio", "corrupted_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} is {getattr(self, name)}; it is a share, 0 to 1")
+        unknown = sorted(set(self.mix) - set(KINDS))
+        if unknown:
+            raise UserError(f"mix names {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
+        if not all(weight > 0 for weight in self.mix.values()):
+            raise UserError("mix: weights must be above 0; a kind that is to take no part is held out")
         if self.kind_cap + self.corrupted_share < 1 - 1e-9:
             # Samples often break one rule only; capping that and what could be put beside it leaves nothing.
             raise UserError(f"kind_cap {self.kind_cap} and corrupted_share {self.corrupted_share} must sum to at least 1")
+
+    def commonness(self, reasons: Iterable[str], kinds: Mapping[str, int]) -> float:
+        """How far the rarest of the reasons is along towards its part of the mix, given how many pairs each kind has."""
+        return min(kinds.get(kind, 0) / self.mix.get(kind, 1.0) for kind in reasons)
 
     def objection(self, chosen: str, rejected: str) -> str | None:
         """Why two lines make no pair, or None."""
@@ -179,8 +193,8 @@ def _selected(prompts: Sequence[Sequence[Pair]], limits: Limits) -> list[Pair]:
     kinds: Counter[str] = Counter()
     corrupted = 0
 
-    def rank(pair: Pair) -> tuple[tuple[bool, bool, bool], int, str]:
-        return pair.dispensable, min(kinds[kind] for kind in pair.reasons), pair.rejected.id
+    def rank(pair: Pair) -> tuple[tuple[bool, bool, bool], float, str]:
+        return pair.dispensable, limits.commonness(pair.reasons, kinds), pair.rejected.id
 
     def fits(pair: Pair) -> bool:
         total = len(kept) + 1

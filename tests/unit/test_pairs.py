@@ -214,3 +214,31 @@ def test_checking_knows_what_the_length_limit_cut_off() -> None:
 def test_checking_refuses_what_is_no_candidate(row: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="row 1"):
         next(check_rows([row], DOMAIN))
+
+
+def corruptions(count: int = 120) -> list[PromptLines]:
+    return [
+        prompt(n, bad_lines(n, ["foreign_text", "repetition", "mixed_speech", "josa_error"], corrupted=True))
+        for n in range(count)
+    ]
+
+
+def test_a_kind_named_in_the_mix_gets_so_many_times_as_many_pairs() -> None:
+    limits = Limits(per_prompt=1, corrupted_share=1, kind_cap=1, mix={"repetition": 3})
+    kinds = Counter(pair.reasons[0] for pair in build_pairs(corruptions(), limits)[0])
+    assert kinds == {"repetition": 60, "foreign_text": 20, "mixed_speech": 20, "josa_error": 20}
+
+
+def test_a_total_keeps_samples_before_corruptions_and_the_mix() -> None:
+    prompts = [prompt(n, bad_lines(n, ["length"])) for n in range(200, 220)] + corruptions()
+    pairs, report = build_pairs(prompts, Limits(per_prompt=1, kind_cap=1, mix={"repetition": 2}, total=70, corrupted_share=1))
+    assert len(pairs) == 70
+    assert report["origins"] == {ON_POLICY: 20, CORRUPTED: 50}
+    kinds = Counter(pair.reasons[0] for pair in pairs if pair.corrupted)
+    assert kinds == {"repetition": 20, "foreign_text": 10, "mixed_speech": 10, "josa_error": 10}
+
+
+@pytest.mark.parametrize(("mix", "message"), [({"tone": 2.0}, "no such kind"), ({"tone_break": 0.0}, "above 0")])
+def test_a_mix_that_makes_no_sense_is_refused(mix: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Limits(mix=mix)
