@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
-from npc_align.modeling.shared_prompt import PackedPairs, attention_mask_for, can_share_prompts, fits_window, pack_pairs
+from npc_align.modeling.shared_prompt import SharedRows, attention_mask_for, can_share_prompts, fits_window, shared_rows
 from npc_align.training.launch import announce
 
 # Settings by which a model scales its logits (Cohere, Granite, HyperCLOVA X, Falcon-H1); TRL's head knows what each means.
@@ -110,8 +110,8 @@ def use_completion_head(model: torch.nn.Module, *, share_prompts: bool = False) 
 
     Args:
         model: the causal LM, without a PEFT wrapper, that `add_fused_lm_head` has patched.
-        share_prompts: batches are TRL's preference pairs, and each pair goes through the model as one row with its prompt
-            once; where the model or a batch doesn't allow that, rows go through as they are.
+        share_prompts: rows of a batch that have the same prompt (the two sides of a preference pair, the pairs of one prompt)
+            go through the model as one row with that prompt once; where the model or a batch doesn't allow that, as they are.
 
     Returns:
         Whether the head was replaced: False on Triton devices, where the head itself is trained and where
@@ -141,27 +141,27 @@ def use_completion_head(model: torch.nn.Module, *, share_prompts: bool = False) 
             kwargs.update({k: v for k, v in extra.items() if v is not None})
             return trl_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
         kwargs["use_cache"] = False
-        packed = _packed(self, labels, kwargs) if share_prompts else None
-        if packed is None:
+        shared = _shared(self, labels, kwargs) if share_prompts else None
+        if shared is None:
             states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][labels[:, 1:] != -100]
         else:
             one_row = {
-                "input_ids": packed.input_ids,
-                "attention_mask": attention_mask_for(self, packed),
-                "position_ids": packed.position_ids,
+                "input_ids": shared.input_ids,
+                "attention_mask": attention_mask_for(self, shared),
+                "position_ids": shared.position_ids,
             }
-            states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[packed.rows, packed.columns]
+            states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[shared.rows, shared.columns]
         return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch)
 
     model.forward = types.MethodType(forward, model)
     return True
 
 
-def _packed(model: Any, labels: torch.Tensor, inputs: dict[str, Any]) -> PackedPairs | None:
+def _shared(model: Any, labels: torch.Tensor, inputs: dict[str, Any]) -> SharedRows | None:
     if "input_ids" not in inputs or "attention_mask" not in inputs:
         return None
-    packed = pack_pairs(inputs["input_ids"], inputs["attention_mask"], labels)
-    return packed if packed is not None and fits_window(model, packed) else None
+    shared = shared_rows(inputs["input_ids"], inputs["attention_mask"], labels)
+    return shared if shared is not None and fits_window(model, shared) else None
 
 
 def _fused_output(

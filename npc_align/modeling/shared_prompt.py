@@ -1,8 +1,9 @@
-"""A preference pair in one row: the prompt once, then both completions, neither of which sees the other.
+"""Lines behind one prompt in one row: the prompt once, then every distinct line, none of which sees another.
 
 A DPO batch runs every prompt twice, and a greeting's prompt is three times as long as its completion. Here the row is
-`prompt chosen rejected`; the rejected completion takes the positions that it would have right after the prompt, and attends
-to the prompt and to itself. Every token's state is that of the two separate rows, up to rounding.
+`prompt chosen rejected`, or `prompt chosen rejected rejected` where a prompt has several pairs and one chosen line; each line
+takes the positions that it would have right after the prompt, and attends to the prompt and to itself. Every token's state is
+that of the separate rows, up to rounding. What comes out is in the order of the separate rows, so each pair keeps its weight.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from typing import Any
 
 import torch
 
+_PADDING = -1
+
 
 @dataclass(frozen=True)
-class PackedPairs:
-    """Rows of B pairs, L tokens wide, and where the state is that predicts each completion token.
+class SharedRows:
+    """G rows of one prompt each, L tokens wide, and where the state is that predicts each completion token.
 
     Attributes:
-        input_ids: [B, L].
-        position_ids: [B, L].
-        attends: [B, 1, L, L] bool; True where a query (second last axis) may look at a key.
-        rows, columns: [N] indices of the states, in the order of the labels of the unpacked batch, row by row.
+        input_ids: [G, L].
+        position_ids: [G, L].
+        attends: [G, 1, L, L] bool; True where a query (second last axis) may look at a key.
+        rows, columns: [N] indices of the states, in the order of the labels of the separate rows, row by row.
     """
 
     input_ids: torch.Tensor
@@ -32,7 +35,7 @@ class PackedPairs:
 
 
 def can_share_prompts(model: Any) -> str | None:
-    """Why a model can't take packed pairs, or None where it can: rotary positions, and attention that takes any mask."""
+    """Why a model can't take shared rows, or None where it can: rotary positions, and attention that takes any mask."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if not kinds <= {"full_attention", "sliding_attention"}:
@@ -44,69 +47,85 @@ def can_share_prompts(model: Any) -> str | None:
     return None
 
 
-def pack_pairs(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> PackedPairs | None:
-    """TRL's batch of B chosen rows over B rejected rows, packed; None where it isn't pairs of one prompt, padded on the right.
+def shared_rows(input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> SharedRows | None:
+    """A batch of R rows with every prompt once; None where no two rows have one, or a row isn't prompt, completion, padding.
 
     Args:
-        input_ids: [2B, T].
-        attention_mask: [2B, T], 1 on tokens.
-        labels: [2B, T], -100 on prompt and padding.
+        input_ids: [R, T].
+        attention_mask: [R, T], 1 on tokens.
+        labels: [R, T], -100 on prompt and padding.
     """
-    count, rest = divmod(len(input_ids), 2)
     lengths, starts = attention_mask.sum(1).tolist(), (labels != -100).int().argmax(1).tolist()
-    if rest or not count or not _is_paired(input_ids, attention_mask, labels, lengths, starts):
+    if not _are_completions(attention_mask, labels, lengths, starts):
         return None
-    width = max(lengths[i] + lengths[count + i] - starts[i] for i in range(count))
-    ids, positions = input_ids.new_zeros(count, width), input_ids.new_zeros(count, width)
-    attends = torch.ones(width, width, dtype=torch.bool, device=ids.device).tril().repeat(count, 1, 1, 1)
+    # Prompt -> completion -> column of its first token: the same line twice behind a prompt is one segment.
+    groups: dict[tuple[int, ...], dict[tuple[int, ...], int]] = {}
     rows, columns = [], []
-    for i in range(count):
-        prompt, chosen, rejected = starts[i], lengths[i], lengths[count + i]
-        end = chosen + rejected - prompt
-        ids[i, :chosen], ids[i, chosen:end] = input_ids[i, :chosen], input_ids[count + i, prompt:rejected]
-        positions[i, :chosen] = torch.arange(chosen)
-        positions[i, chosen:end] = torch.arange(prompt, rejected)
-        attends[i, 0, :, end:] = False
-        attends[i, 0, chosen:, prompt:chosen] = False
-        rows.append(torch.full((chosen - prompt,), i))
-        columns.append(torch.arange(prompt - 1, chosen - 1))
-    for i in range(count):
-        prompt, chosen, rejected = starts[i], lengths[i], lengths[count + i]
-        rows.append(torch.full((rejected - prompt,), i))
-        # The first rejected token follows the prompt's last one, which chosen's first token follows as well.
-        columns += [torch.tensor([prompt - 1]), torch.arange(chosen, chosen + rejected - prompt - 1)]
-    return PackedPairs(ids, positions, attends, torch.cat(rows).to(ids.device), torch.cat(columns).to(ids.device))
+    for ids, start, length in zip(input_ids.tolist(), starts, lengths, strict=True):
+        prompt, completion = tuple(ids[:start]), tuple(ids[start:length])
+        segments = groups.setdefault(prompt, {})
+        first = segments.setdefault(completion, len(prompt) + sum(map(len, segments)))
+        rows += [list(groups).index(prompt)] * len(completion)
+        columns += [start - 1, *range(first, first + len(completion) - 1)]
+    if len(groups) == len(input_ids):
+        return None
+    ids, positions, segments_of = _laid_out(groups)
+    device = input_ids.device
+    return SharedRows(
+        ids.to(device),
+        positions.to(device),
+        _attends(segments_of).to(device),
+        torch.tensor(rows, device=device),
+        torch.tensor(columns, device=device),
+    )
 
 
-def _is_paired(
-    input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor, lengths: list[int], starts: list[int]
-) -> bool:
-    count = len(input_ids) // 2
-    places = torch.arange(input_ids.shape[1], device=input_ids.device)
+def _laid_out(
+    groups: dict[tuple[int, ...], dict[tuple[int, ...], int]],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Ids, positions and segment numbers, each [G, L]: the prompt is segment 0, its completions follow, padding is -1."""
+    width = max(len(prompt) + sum(map(len, segments)) for prompt, segments in groups.items())
+    ids, positions = torch.zeros(len(groups), width, dtype=torch.long), torch.zeros(len(groups), width, dtype=torch.long)
+    numbers = torch.full((len(groups), width), _PADDING)
+    for row, (prompt, segments) in enumerate(groups.items()):
+        for number, (part, first, place) in enumerate([(prompt, 0, 0), *((c, at, len(prompt)) for c, at in segments.items())]):
+            span = slice(first, first + len(part))
+            ids[row, span], numbers[row, span] = torch.tensor(part), number
+            positions[row, span] = torch.arange(place, place + len(part))
+    return ids, positions, numbers
+
+
+def _attends(segments: torch.Tensor) -> torch.Tensor:
+    """[G, 1, L, L]: what lies before in the prompt or in one's own segment."""
+    keys, queries = segments[:, None, None, :], segments[:, None, :, None]
+    causal = torch.ones(segments.shape[1], segments.shape[1], dtype=torch.bool).tril()
+    return causal & ((keys == 0) | (keys == queries))
+
+
+def _are_completions(attention_mask: torch.Tensor, labels: torch.Tensor, lengths: list[int], starts: list[int]) -> bool:
+    places = torch.arange(labels.shape[1], device=labels.device)
     tokens = places < torch.tensor(lengths, device=places.device).unsqueeze(1)
     completions = tokens & (places >= torch.tensor(starts, device=places.device).unsqueeze(1))
     return (
-        min(starts) > 0
-        and starts[:count] == starts[count:]
+        min(starts, default=0) > 0
         and bool((attention_mask.bool() == tokens).all())
         and bool(((labels != -100) == completions).all())
-        and all(torch.equal(input_ids[i, : starts[i]], input_ids[count + i, : starts[i]]) for i in range(count))
     )
 
 
-def attention_mask_for(model: Any, packed: PackedPairs) -> torch.Tensor:
-    """The packed rows' mask in the form that the model's attention takes as it is: bool for sdpa, additive for eager."""
+def attention_mask_for(model: Any, shared: SharedRows) -> torch.Tensor:
+    """The shared rows' mask in the form that the model's attention takes as it is: bool for sdpa, additive for eager."""
     if model.config.get_text_config()._attn_implementation == "sdpa":
-        return packed.attends
+        return shared.attends
     dtype = model.get_input_embeddings().weight.dtype
-    return torch.zeros(packed.attends.shape, dtype=dtype, device=packed.attends.device).masked_fill_(
-        ~packed.attends, torch.finfo(dtype).min
+    return torch.zeros(shared.attends.shape, dtype=dtype, device=shared.attends.device).masked_fill_(
+        ~shared.attends, torch.finfo(dtype).min
     )
 
 
-def fits_window(model: Any, packed: PackedPairs) -> bool:
+def fits_window(model: Any, shared: SharedRows) -> bool:
     """Whether no sliding layer would have cut anything off: the mask is one for all layers."""
     config = model.config.get_text_config()
     if "sliding_attention" not in (getattr(config, "layer_types", None) or []):
         return True
-    return int(packed.position_ids.max()) < config.sliding_window
+    return int(shared.position_ids.max()) < config.sliding_window

@@ -1,4 +1,4 @@
-"""Pairs in one row with their prompt once: what TRL's own forward gives for the two rows, and the plain path where it can't be."""
+"""Lines in one row with their prompt once: what TRL's own forward gives for the two rows, and the plain path where it can't be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
 from npc_align.modeling.completion_head import use_completion_head
-from npc_align.modeling.shared_prompt import can_share_prompts, pack_pairs
+from npc_align.modeling.shared_prompt import can_share_prompts, shared_rows
 
 OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
 SIZES: dict[str, Any] = {
@@ -48,6 +48,10 @@ def _batch(pairs: int = 3, longest: int = 30) -> dict[str, torch.Tensor]:
         return torch.randint(3, 300, (count,), generator=generator).tolist()
 
     rows = [{"prompt_ids": ids(2, longest), "chosen_ids": ids(1, 12), "rejected_ids": ids(1, 12)} for _ in range(pairs)]
+    return _collated(rows)
+
+
+def _collated(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
     batch = DataCollatorForPreference(pad_token_id=0)(rows)
     labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
     return {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "labels": labels}
@@ -101,21 +105,44 @@ def test_a_window_that_would_cut_a_prompt_takes_the_plain_path() -> None:
     torch.testing.assert_close(found.log_probs, expected.log_probs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("spoil", ["other prompt", "padded on the left", "a label in the prompt", "odd rows", "no completion"])
-def test_what_isnt_pairs_of_one_prompt_is_not_packed(spoil: str) -> None:
+@pytest.mark.parametrize("spoil", ["no prompt twice", "padded on the left", "a label in the prompt", "no completion"])
+def test_what_isnt_lines_of_one_prompt_stays_as_it_is(spoil: str) -> None:
     batch = {name: tensor.clone() for name, tensor in _batch().items()}
-    assert pack_pairs(**batch) is not None
-    if spoil == "other prompt":
-        batch["input_ids"][0, 0] += 1
+    assert shared_rows(**batch) is not None
+    if spoil == "no prompt twice":
+        batch["input_ids"][:3, 0] += 1
     elif spoil == "padded on the left":
         batch = {name: tensor.flip(1) for name, tensor in batch.items()}
     elif spoil == "a label in the prompt":
         batch["labels"][0, 0] = 5
-    elif spoil == "odd rows":
-        batch = {name: tensor[:-1] for name, tensor in batch.items()}
     else:
         batch["labels"][:] = -100
-    assert pack_pairs(**batch) is None
+    assert shared_rows(**batch) is None
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_the_pairs_of_one_prompt_share_it_and_each_keeps_its_weight(attention: str) -> None:
+    """Three rejected lines against one chosen, two pairs that share nothing but the prompt, and a pair alone: three rows for six."""
+    theirs, ours = _models("gemma3", attention)
+    one, two, three = [5, 6, 7, 8], [9, 10], [11]
+    rows = [
+        {"prompt_ids": one, "chosen_ids": [20, 21, 22], "rejected_ids": [30]},
+        {"prompt_ids": two, "chosen_ids": [23, 2], "rejected_ids": [31, 2]},
+        {"prompt_ids": one, "chosen_ids": [20, 21, 22], "rejected_ids": [32, 33]},
+        {"prompt_ids": three, "chosen_ids": [24, 2], "rejected_ids": [34, 35, 36]},
+        {"prompt_ids": one, "chosen_ids": [20, 21, 22], "rejected_ids": [20, 21]},
+        {"prompt_ids": two, "chosen_ids": [25], "rejected_ids": [37, 2]},
+    ]
+    batch = _collated(rows)
+    seen = _widths(ours)
+    expected, found = (model(**batch, use_cache=False, fused_lm_head=True) for model in (theirs, ours))
+    assert seen[0] == (3, len(one) + 3 + 1 + 2 + 2)
+    torch.testing.assert_close(found.log_probs, expected.log_probs, atol=1e-5, rtol=1e-5)
+    weights = torch.rand(found.log_probs.shape, generator=torch.Generator().manual_seed(3))
+    for out in (expected, found):
+        (out.log_probs * weights).sum().backward()
+    grads = [m.base_model.layers[0].mlp.down_proj.weight.grad for m in (ours, theirs)]
+    torch.testing.assert_close(*grads, atol=1e-6, rtol=1e-3)
 
 
 def test_a_model_without_rotary_positions_says_why_it_stays_plain(capsys: pytest.CaptureFixture[str]) -> None:
