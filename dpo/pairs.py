@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-from datasets import Dataset, load_from_disk
+from datasets import Dataset
 
 from npc_align.corpus import read_jsonl
 from npc_align.domain import Domain
@@ -98,20 +96,3 @@ def tokenise_pairs(pairs: Sequence[PreferencePair], codec: PromptCodec) -> Datas
             }
         )
     return Dataset.from_list(rows)
-
-
-def kept_on_disk(dataset: Dataset, folder: Path) -> Dataset:
-    """The same dataset, read from `folder`, which the main process writes on the first call.
-
-    TRL caches the reference log-probabilities beside the dataset's files. For one in memory that is a temporary folder of each
-    process: the others of a distributed run can't read it, and a resumed run computes them again. The run folder has made sure
-    that the pairs are those of the first call.
-    """
-    state = PartialState()
-    if state.is_main_process and not folder.is_dir():
-        staging = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(staging, ignore_errors=True)
-        dataset.save_to_disk(staging)
-        staging.replace(folder)
-    state.wait_for_everyone()
-    return load_from_disk(folder)

@@ -8,7 +8,8 @@ from peft import PeftModel
 from trl import DPOConfig
 
 from dpo.config import DPORunConfig
-from dpo.pairs import PreferencePair, kept_on_disk, read_pairs, split_by_group, tokenise_pairs
+from dpo.pairs import PreferencePair, read_pairs, split_by_group, tokenise_pairs
+from dpo.reference import ReferenceCache, reference_folder
 from dpo.trainer import GreetingDPOTrainer, IndexedPreferenceCollator
 from npc_align.checks import rules_hash
 from npc_align.domain import Attributes, Domain, default_corpus
@@ -76,12 +77,13 @@ def train(run: DPORunConfig) -> None:
     trainer = GreetingDPOTrainer(
         model=policy,
         args=_arguments(run, device, new=checkpoint is None),
-        train_dataset=kept_on_disk(tokenise_pairs(training, codec), folder.path / "pairs-train"),
-        eval_dataset=kept_on_disk(tokenise_pairs(held_out, codec), folder.path / "pairs-held-out"),
+        train_dataset=tokenise_pairs(training, codec),
+        eval_dataset=tokenise_pairs(held_out, codec),
         processing_class=tokenizer,
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=callbacks(run.optim, folder, identity, run.drift),
         share_prompts=run.loss.share_prompts,
+        reference=ReferenceCache(reference_folder(base_hash, adapter, device.dtype)),
     )
     if run.optim.compile:
         compile_layers(trainer.accelerator.unwrap_model(trainer.model).get_base_model(), trainer.accelerator.num_processes)
@@ -121,7 +123,7 @@ def _arguments(run: DPORunConfig, device: Device, *, new: bool) -> DPOConfig:
         loss_type=[run.loss.type, "sft"] if with_sft else [run.loss.type],
         loss_weights=[1.0, run.loss.sft_weight] if with_sft else None,
         label_smoothing=run.loss.label_smoothing,
-        precompute_ref_log_probs=True,
+        precompute_ref_log_probs=False,  # GreetingDPOTrainer does, and keeps them by content
         max_length=None,  # PromptCodec has refused what is too long; nothing is ever cut
         eval_on_start=new,  # what the SFT policy does is the mark that every checkpoint is held against
     )

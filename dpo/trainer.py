@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from datasets import Dataset
+from accelerate.utils import broadcast_object_list, gather_object
+from datasets import Dataset, concatenate_datasets
+from tqdm import tqdm
 from trl import DPOTrainer
+from trl.models.utils import prepare_deepspeed
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from dpo.reference import ReferenceCache, completion_digest
 from npc_align.errors import UserError
 from npc_align.modeling.completion_head import use_completion_head
+from npc_align.training.launch import announce
 from npc_align.training.trainer_mixin import RECORD_INDEX, GuardedTrainer
 
 # Largest |log policy - log reference| per completion token at step 0. The two are the same weights in the same dtype; padding to
 # another batch's width is all that may differ, which moves bfloat16 by about 0.02 per token and float32 by less than 1e-4.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
+
+_CHUNK = 8  # batches of reference log-probabilities that an interruption costs at most
 
 
 class IndexedPreferenceCollator(DataCollatorForPreference):
@@ -30,30 +38,66 @@ class IndexedPreferenceCollator(DataCollatorForPreference):
 class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     """TRL's trainer; the policy is the SFT adapter, and so is the reference.
 
-    TRL copies the adapter to `ref`, precomputes the reference log-probabilities with it, and keeps it. Here `ref` goes once
-    they are computed: the trained and saved model has the one adapter `default`.
+    TRL copies the adapter to `ref`. Here the reference log-probabilities are computed with it, or found in the cache, before
+    anything is trained, and `ref` goes: the trained and saved model has the one adapter `default`.
+
+    Args:
+        share_prompts: rows of one prompt go through the model together (`npc_align.modeling.shared_prompt`).
+        reference: where the log-probabilities are kept; None computes them for this run only.
     """
 
-    _has_completion_head = False
-
-    def __init__(self, *args: Any, share_prompts: bool = True, **kwargs: Any) -> None:
-        self._share_prompts = share_prompts  # before TRL's constructor, which computes the reference
+    def __init__(self, *args: Any, share_prompts: bool = True, reference: ReferenceCache | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "ref" in self.model.peft_config:
-            self.model.delete_adapter("ref")
-            self.model.set_adapter("default")
+        assert not self.args.precompute_ref_log_probs, "TRL would compute them through its own head, and hash the whole model"
+        use_completion_head(self.accelerator.unwrap_model(self.model).get_base_model(), share_prompts=share_prompts)
+        self.train_dataset, self.eval_dataset = self._with_reference(reference)
+        self.precompute_ref_logps = True  # TRL's loss reads them from the batch
+        self.model.delete_adapter("ref")
+        self.model.set_adapter("default")
 
     def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
         """Pairs come tokenised and checked; TRL would tokenise their text again."""
         return dataset
 
-    def _precompute_ref_logps(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
-        """TRL's, through the completion-only head: TRL calls this at the end of its constructor, after putting its own head there."""
-        base = self.accelerator.unwrap_model(self.model).get_base_model()
-        if not self._has_completion_head:
-            use_completion_head(base, share_prompts=self._share_prompts)
-            self._has_completion_head = True
-        return super()._precompute_ref_logps(dataset, *args, **kwargs)
+    def _with_reference(self, reference: ReferenceCache | None) -> tuple[Dataset, Dataset | None]:
+        """Both datasets with TRL's columns `ref_chosen_logps` and `ref_rejected_logps`."""
+        datasets = [dataset for dataset in (self.train_dataset, self.eval_dataset) if dataset is not None]
+        both = concatenate_datasets(datasets)
+        known: dict[bytes, float] = {}
+        if self.is_world_process_zero():  # the others may not see its cache
+            known = {d: v for pair in both for d in _digests(pair) if reference and (v := reference.get(d)) is not None}
+        known = broadcast_object_list([known])[0]
+        missing = [i for i, pair in enumerate(both) if not all(d in known for d in _digests(pair))]
+        if missing:
+            announce(f"reference log-probabilities: {len(both) - len(missing)} of {len(both)} pairs are in the cache")
+            for found in self._reference_chunks(both.select(missing)):
+                known |= found
+                if reference and self.is_world_process_zero():
+                    reference.add(found)
+        done = [_with_columns(dataset, known) for dataset in datasets]
+        return done[0], done[1] if len(done) > 1 else None
+
+    def _reference_chunks(self, pairs: Dataset) -> Iterator[dict[bytes, float]]:
+        """Log-probabilities of all sides, by digest, a chunk of batches at a time; every process gets all of them."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        by_width = sorted(
+            pairs, key=lambda p: (len(p["prompt_ids"]) + len(p["chosen_ids"]) + len(p["rejected_ids"]), p["prompt_ids"])
+        )
+        size = self.args.per_device_eval_batch_size
+        batches = [by_width[i : i + size] for i in range(0, len(by_width), size)]
+        batches += batches[-1:] * (-len(batches) % world)  # under ZeRO-3 all processes run the model equally often
+        model = prepare_deepspeed(self.model, self.accelerator) if self.is_deepspeed_enabled else self.model
+        training = self.model.training
+        self.model.eval()
+        step = _CHUNK * world
+        for start in tqdm(range(0, len(batches), step), "reference log-probabilities", disable=rank > 0, unit="chunk"):
+            found: dict[bytes, float] = {}
+            for batch in batches[start + rank : start + step : world]:
+                sides = self.compute_ref_log_probs(model, self._prepare_inputs(self.data_collator(batch)))
+                for chosen, rejected, pair in zip(*(side.tolist() for side in sides), batch, strict=True):
+                    found |= dict(zip(_digests(pair), (chosen, rejected), strict=True))
+            yield {digest: logp for part in gather_object([found]) for digest, logp in part.items()}
+        self.model.train(training)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         inputs.pop(RECORD_INDEX, None)
@@ -86,5 +130,19 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         if not worst <= TOLERANCE[dtype]:
             raise UserError(
                 f"at step 0 a policy-reference log-ratio is {worst:.4f} per token, above {TOLERANCE[dtype]}: the reference isn't the SFT policy. "
-                "Remove the output folder and its cache and start again; if it stays, the adapter was changed while the run started"
+                "Remove the output folder and start again; if it stays, the adapter was changed while the run started"
             )
+
+
+def _digests(pair: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Of the chosen and of the rejected side."""
+    prompt = pair["prompt_ids"]
+    return completion_digest(prompt, pair["chosen_ids"]), completion_digest(prompt, pair["rejected_ids"])
+
+
+def _with_columns(dataset: Dataset, known: Mapping[bytes, float]) -> Dataset:
+    """The dataset with the two columns that TRL's loss reads; what they had of that name before goes."""
+    sides = [tuple(known[digest] for digest in _digests(pair)) for pair in dataset]
+    for name, values in zip(("ref_chosen_logps", "ref_rejected_logps"), zip(*sides, strict=True), strict=True):
+        dataset = dataset.add_column(name, list(values), new_fingerprint=None)
+    return dataset

@@ -10,8 +10,8 @@ SEAMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("trl.trainer.utils", "_use_triton", ("device",)),
     ("trl.trainer.dpo_trainer", "DPOTrainer._prepare_dataset", ("dataset", "processing_class", "args", "dataset_name")),
     ("trl.trainer.dpo_trainer", "DPOTrainer._compute_loss", ("model", "inputs", "return_outputs")),
-    ("trl.trainer.dpo_trainer", "DPOTrainer._precompute_ref_logps", ("dataset", "name", "batch_size")),
     ("trl.trainer.dpo_trainer", "DPOTrainer.compute_ref_log_probs", ("model", "inputs")),
+    ("trl.models.utils", "prepare_deepspeed", ("model", "accelerator")),
     # It reads model._weight_conversions, which load_exaone empties.
     ("transformers.core_model_loading", "revert_weight_conversion", ("model", "state_dict")),
     ("transformers.trainer", "Trainer._get_grad_norm", ("model", "grad_norm")),

@@ -149,6 +149,13 @@ def three_trainers(tiny_model: Path, corpus_file: Path, tmp_path_factory: pytest
     return made
 
 
+@pytest.mark.parametrize("name", ["shared", "plain"])
+def test_reference_log_probabilities_are_trls(name: str, three_trainers: dict[str, Any]) -> None:
+    for column in ("ref_chosen_logps", "ref_rejected_logps"):
+        ours, theirs = (torch.tensor(list(three_trainers[n].train_dataset[column])) for n in (name, "trl"))
+        torch.testing.assert_close(ours, theirs.float(), **CLOSE)
+
+
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_dpo_loss_is_trls(loss_type: str, three_trainers: dict[str, Any]) -> None:
     """The preference loss with the SFT term beside it, and its gradients, to 1e-5 (of the largest gradient where that is above 1)."""

@@ -100,7 +100,9 @@ def shift(policy: Any) -> None:
                 parameter += 0.05 * torch.randn(parameter.shape)
 
 
-def dpo_trainer(model: Path, corpus: Path, output: Path, *, ours: bool = True, share: bool = True, **changed: Any) -> Any:
+def dpo_trainer(
+    model: Path, corpus: Path, output: Path, *, ours: bool = True, share: bool = True, reference: Any = None, **changed: Any
+) -> Any:
     codec = codec_of(model)
     dataset = tokenise_pairs(pairs_of(corpus), codec)
     settings = {
@@ -118,7 +120,9 @@ def dpo_trainer(model: Path, corpus: Path, output: Path, *, ours: bool = True, s
     }
     if not ours:
         return TRLsDPO(**common, train_dataset=dataset.remove_columns("record_index"))
-    trainer = GreetingDPOTrainer(**common, train_dataset=dataset, data_collator=collator, share_prompts=share)
+    trainer = GreetingDPOTrainer(
+        **common, train_dataset=dataset, data_collator=collator, share_prompts=share, reference=reference
+    )
     _arm(trainer, output)
     return trainer
 
