@@ -18,7 +18,7 @@ from npc_align.files import file_hash
 from npc_align.modeling.compiled import compile_layers
 from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, domain_of, weights_hash
-from npc_align.modeling.load import load_base, load_tokenizer, model_folder, read_identity
+from npc_align.modeling.load import base_folder, load_base, load_tokenizer, read_identity
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.splits import load_splits
 from npc_align.training.arguments import local_processes, shared_arguments
@@ -41,7 +41,7 @@ def train(run: DPORunConfig) -> None:
     # Policy: the SFT adapter, continued
     adapter, identity = read_identity(run.model.adapter)
     domain = domain_of(identity, run.data.domain)
-    base = model_folder(identity.base)
+    base = base_folder(identity, adapter)
     device = choose_device(run.model.dtype, local_processes())
     tokenizer = load_tokenizer(base)
     identity.check_prompt(domain, tokenizer, adapter)
@@ -67,6 +67,8 @@ def train(run: DPORunConfig) -> None:
         announce(f"{folder.path}: finished before; the adapter is {folder.adapter}")
         return
     policy = PeftModel.from_pretrained(load_base(base, device.dtype), adapter, is_trainable=True)
+    if run.optim.compile and policy.peft_config["default"].use_dora:
+        raise UserError(f"{adapter} is a DoRA adapter, which isn't compiled: set optim.compile=false")
     folder.open(run, inputs)
     announce(
         f"{device}\n{len(training)} training pairs, {len(held_out)} held out; reference: {adapter}; run folder {folder.path}"
@@ -89,7 +91,9 @@ def train(run: DPORunConfig) -> None:
         compile_layers(trainer.accelerator.unwrap_model(trainer.model).get_base_model(), trainer.accelerator.num_processes)
     prompts = _validation_prompts(run, identity, domain)
     gate = GreedyGate(codec, identity.renderer, domain, prompts, run.gate, folder.path / "samples")
-    trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [pair.id for pair in training])
+    guard = SpikeGuard(run.guard)
+    trainer.arm(gate, guard, folder.path / "metrics.jsonl", [pair.id for pair in training])
+    padding = trainer.order_batches(run.optim.group_by_length)
     if trainer.is_world_process_zero() and checkpoint is None:
         reference = {"adapter": str(adapter), "hash": inputs["adapter"]}
         folder.write_manifest(
@@ -101,10 +105,12 @@ def train(run: DPORunConfig) -> None:
                 "checks": rules_hash(domain),
                 "reference": reference,
                 "pairs": _counts(training, held_out),
+                "padding": padding,
             },
         )
     if checkpoint:
         announce(f"resuming from {checkpoint}")
+        guard.restore(checkpoint)
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     # The best checkpoint becomes adapter/

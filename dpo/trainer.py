@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from dpo.reference import ReferenceCache, completion_digest
 from npc_align.errors import UserError
 from npc_align.modeling.completion_head import use_completion_head
+from npc_align.modeling.shared_prompt import can_share_prompts
 from npc_align.training.launch import announce
 from npc_align.training.trainer_mixin import RECORD_INDEX, GuardedTrainer
 
@@ -49,7 +52,9 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     def __init__(self, *args: Any, share_prompts: bool = True, reference: ReferenceCache | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         assert not self.args.precompute_ref_log_probs, "TRL would compute them through its own head, and hash the whole model"
-        use_completion_head(self.accelerator.unwrap_model(self.model).get_base_model(), share_prompts=share_prompts)
+        base = self.accelerator.unwrap_model(self.model).get_base_model()
+        own_head = use_completion_head(base, share_prompts=share_prompts)
+        self.shares_prompts = own_head and share_prompts and can_share_prompts(base) is None
         self.train_dataset, self.eval_dataset = self._with_reference(reference)
         self.precompute_ref_logps = True  # TRL's loss reads them from the batch
         self.model.delete_adapter("ref")
@@ -103,10 +108,51 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         inputs.pop(RECORD_INDEX, None)
         return super().compute_ref_log_probs(model, inputs)
 
+    def units(self) -> list[list[int]]:
+        """The pairs of one prompt, where they share it."""
+        groups: dict[Any, list[int]] = {}
+        for record, (prompt, _, _) in enumerate(self._sides):
+            groups.setdefault(prompt if self.shares_prompts else record, []).append(record)
+        return list(groups.values())
+
+    def row_widths(self, records: Sequence[int]) -> list[int]:
+        sides = [self._sides[record] for record in records]
+        if not self.shares_prompts:
+            return [len(prompt) + len(line) for prompt, *lines in sides for line in lines]
+        groups: dict[Any, set[Any]] = {}
+        for prompt, *lines in sides:
+            groups.setdefault(prompt, set()).update(lines)
+        return [len(prompt) + sum(map(len, lines)) for prompt, lines in groups.items()]
+
+    @cached_property
+    def _sides(self) -> list[tuple[tuple[int, ...], ...]]:
+        """Prompt, chosen and rejected ids of every training pair."""
+        columns = (self.train_dataset[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids"))
+        return [tuple(map(tuple, sides)) for sides in zip(*columns, strict=True)]
+
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         if self.model.training and self.state.global_step == 0:
             self._check_reference(model, inputs)
-        return super()._compute_loss(model, inputs, return_outputs)
+        with self._sft_weight_by_length(inputs["completion_mask"]):
+            return super()._compute_loss(model, inputs, return_outputs)
+
+    @contextmanager
+    def _sft_weight_by_length(self, completion_mask: torch.Tensor) -> Iterator[None]:
+        """In batches by length TRL's SFT term, the mean over a batch's chosen tokens, is weighted by their number.
+
+        A token of a batch of short lines would weigh more than one of long lines otherwise. The preference loss is a mean over
+        pairs and needs nothing.
+        """
+        before = self.loss_weights
+        if self.batches is not None and self.model.training and "sft" in self.loss_types:
+            chosen = completion_mask.chunk(2)[0]
+            typical = sum(len(chosen_ids) for _, chosen_ids, _ in self._sides) / len(self._sides) * len(chosen)
+            share = chosen.sum().item() / typical
+            self.loss_weights = [w * share if t == "sft" else w for t, w in zip(self.loss_types, before, strict=True)]
+        try:
+            yield
+        finally:
+            self.loss_weights = before
 
     def _check_reference(self, model: Any, inputs: dict[str, Any]) -> None:
         """At step 0 every log-ratio is 0, or the reference isn't the policy that DPO starts from.

@@ -52,3 +52,5 @@ class SFTRunConfig:
             raise UserError(f"drift.displacement={self.drift.displacement}: must be null, SFT has no chosen lines")
         if self.choose_by not in ("loss", "violations"):
             raise UserError(f"choose_by={self.choose_by!r}: allowed are loss, violations")
+        if self.lora.dora and self.optim.compile:
+            raise UserError("lora.dora and optim.compile exclude each other: set one of them to false")

@@ -105,16 +105,25 @@ def train(run: SFTRunConfig) -> None:
         compile_layers(causal_lm, trainer.accelerator.num_processes)
     prompts = [example.attributes for example in held_out]
     gate = GreedyGate(codec, run.data.renderer, domain, prompts, run.gate, folder.path / "samples")
-    trainer.arm(gate, SpikeGuard(run.guard), folder.path / "metrics.jsonl", [example.id for example in examples])
+    guard = SpikeGuard(run.guard)
+    trainer.arm(gate, guard, folder.path / "metrics.jsonl", [example.id for example in examples])
+    padding = trainer.order_batches(run.optim.group_by_length)
     checkpoint = folder.last_checkpoint()
     if trainer.is_world_process_zero() and checkpoint is None:
         folder.write_manifest(
             domain,
             inputs,
-            {"seed": run.seed, "device": str(device), "checks": rules_hash(domain), "lora_layers": coverage.layers},
+            {
+                "seed": run.seed,
+                "device": str(device),
+                "checks": rules_hash(domain),
+                "lora_layers": coverage.layers,
+                "padding": padding,
+            },
         )
     if checkpoint:
         announce(f"resuming from {checkpoint}")
+        guard.restore(checkpoint)
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     # The best checkpoint becomes adapter/
@@ -129,6 +138,8 @@ def _lora(run: SFTRunConfig, model: Any, coverage: Coverage) -> LoraConfig:
         r=run.lora.r,
         lora_alpha=run.lora.alpha,
         lora_dropout=run.lora.dropout,
+        use_rslora=run.lora.rslora,
+        use_dora=run.lora.dora,
         target_modules=peft_names(model, coverage),
     )
 

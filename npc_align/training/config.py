@@ -44,6 +44,10 @@ class LoraSection:
     """The update is scaled by alpha / r."""
     dropout: float = 0.05
     """Dropout on the adapter's input."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(r), so that a high rank learns as fast. Kalajdzievski 2023, https://arxiv.org/abs/2312.03732."""
+    dora: bool = False
+    """Learn a magnitude per output beside the direction. Liu et al. 2024, https://arxiv.org/abs/2402.09353."""
     targets: str | list[str] = "all-linear"
     """Roles (`attention`, `mlp`, `all-linear`) or exact module names; one that matches nothing is an error."""
 
@@ -72,6 +76,8 @@ class OptimSection:
     """Trade time for memory; for models that don't fit otherwise."""
     compile: bool = False
     """Run the decoder layers through torch.compile; for single CPU processes, elsewhere it is announced and left alone."""
+    group_by_length: bool = True
+    """Batches of records of like length, shuffled: less padding, every record once an epoch, every token of the same weight."""
     logging_steps: int = 5
     eval_steps: int | None = None
     """Evaluate and save every so many steps; null: once an epoch."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import deque
+from pathlib import Path
 from statistics import median
 
 from npc_align.errors import UserError
+from npc_align.files import write_text
 from npc_align.training.config import GuardSection
 
+_FILE = "guard.json"
 _WARMUP = 5  # steps before a median means anything
 
 
@@ -32,6 +36,17 @@ class SpikeGuard:
             return None
         self._in_a_row += 1
         return typical
+
+    def save(self, checkpoint: Path) -> None:
+        """Write what it has seen to a checkpoint."""
+        write_text(checkpoint / _FILE, json.dumps({"recent": list(self._recent), "in_a_row": self._in_a_row}) + "\n")
+
+    def restore(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint; from nothing where it was cut off before the guard was written."""
+        if (checkpoint / _FILE).is_file():
+            seen = json.loads((checkpoint / _FILE).read_text(encoding="utf-8"))
+            self._recent.extend(seen["recent"])
+            self._in_a_row = seen["in_a_row"]
 
     def check(self, step: int, records: list[str]) -> None:
         """Stop the run after too many spikes in a row.

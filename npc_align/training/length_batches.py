@@ -33,7 +33,11 @@ class LengthBatches(Sampler[int]):
 
     def __init__(self, units: Sequence[Sequence[int]], widths: Sequence[int], batch: int, processes: int, seed: int) -> None:
         assert len(units) == len(widths)
-        self._units = [(width, list(unit[i : i + batch])) for unit, width in zip(units, widths, strict=True) for i in range(0, len(unit), batch)]
+        self._units = [
+            (width, list(unit[i : i + batch]))
+            for unit, width in zip(units, widths, strict=True)
+            for i in range(0, len(unit), batch)
+        ]
         self._batch, self._processes, self._seed, self._epoch = batch, processes, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -46,11 +50,10 @@ class LengthBatches(Sampler[int]):
         draw = random.Random(f"{self._seed}:{self._epoch}")
         units = draw.sample(self._units, len(self._units))
         step = self._batch * self._processes
-        rounds, rest = [], units[len(units) - len(units) % step :]  # drawn before anything is sorted: any length may come last
-        megabatches = (units[i : i + _MEGABATCH * step] for i in range(0, len(units) - len(rest), _MEGABATCH * step))
-        for megabatch in megabatches:
-            ascending = draw.random() < 0.5  # so that what doesn't fill a batch is as often long as short
-            batches, left = _filled(sorted(megabatch, key=lambda unit: unit[0], reverse=not ascending), self._batch)
+        whole = len(units) - len(units) % step
+        body, rest, rounds = units[:whole], units[whole:], []  # what is left over is drawn before anything is sorted
+        for megabatch in (body[i : i + _MEGABATCH * step] for i in range(0, whole, _MEGABATCH * step)):
+            batches, left = _filled(sorted(megabatch, key=lambda unit: unit[0], reverse=True), self._batch)
             rounds += [batches[i : i + self._processes] for i in range(0, len(batches), self._processes)]
             rest += left
         draw.shuffle(rounds)
@@ -66,7 +69,10 @@ _Unit = tuple[int, list[int]]
 
 
 def _filled(units: list[_Unit], size: int) -> tuple[list[list[int]], list[_Unit]]:
-    """Batches of exactly `size` records from units in order of width, each into the first batch with room; and what filled none."""
+    """Batches of exactly `size` records, each unit put into the first batch with room; and what filled none.
+
+    Units come from wide to narrow, so the many small ones fill what the few large ones leave.
+    """
     full: list[list[int]] = []
     open_batches: list[list[_Unit]] = []
     for unit in units:

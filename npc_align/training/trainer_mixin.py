@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from npc_align.training.drift import DriftWatch
 from npc_align.training.gate import GreedyGate, selection_score
 from npc_align.training.guard import SpikeGuard
 from npc_align.training.launch import announce
+from npc_align.training.length_batches import EpochOfSampler, LengthBatches, padded_share
 from npc_align.training.plots import plot_losses, read_metrics
 from npc_align.training.run_folder import RunFolder
 
@@ -39,6 +42,7 @@ class GuardedTrainer:
     metrics_file: Path
     record_ids: list[str]
     engine: dict[str, Any]
+    batches: LengthBatches | None = None
 
     def arm(self, gate: GreedyGate, guard: SpikeGuard, metrics_file: Path, record_ids: list[str]) -> None:
         """Give the trainer what it watches with.
@@ -50,8 +54,40 @@ class GuardedTrainer:
             record_ids: id of each training record, by the `record_index` in the batches.
         """
         self.gate, self.guard, self.metrics_file, self.record_ids = gate, guard, metrics_file, record_ids
+        self.add_callback(CheckpointGuard(guard))  # type: ignore[attr-defined]
         self._step_records: list[int] = []
         self.engine = {}  # stays empty where a resumed run has no step left to train
+
+    def row_widths(self, records: Sequence[int]) -> list[int]:
+        """Tokens of each row that a batch of training records becomes in the model."""
+        raise NotImplementedError
+
+    def units(self) -> list[list[int]]:
+        """Training records that are cheaper in one batch than apart."""
+        raise NotImplementedError
+
+    def order_batches(self, by_length: bool) -> dict[str, float]:
+        """Draw the order of the records, by length or not, and say how much of a pass is padding.
+
+        Returns:
+            Share of padded tokens in an epoch: `random`, and `by_length` where that is what trains.
+        """
+        args, units = self.args, self.units()  # type: ignore[attr-defined]
+        records = [record for unit in units for record in unit]
+        batch = args.per_device_train_batch_size
+        share = {"random": padded_share(random.Random(args.seed).sample(records, len(records)), batch, self.row_widths)}
+        if by_length:
+            widths = [max(self.row_widths(unit)) for unit in units]
+            self.batches = LengthBatches(units, widths, batch, self.accelerator.num_processes, args.seed)  # type: ignore[attr-defined]
+            self.add_callback(EpochOfSampler(self.batches))  # type: ignore[attr-defined]
+            share["by_length"] = padded_share(list(self.batches), batch, self.row_widths)
+        announce(
+            "padding: " + ", ".join(f"{value:.1%} of tokens in batches {name.replace('_', ' ')}" for name, value in share.items())
+        )
+        return {name: round(value, 4) for name, value in share.items()}
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self.batches or super()._get_train_sampler(train_dataset)  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         self._step_records += inputs.pop(RECORD_INDEX).tolist()
@@ -139,6 +175,17 @@ class CheckpointIdentity(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             self.identity.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+
+class CheckpointGuard(TrainerCallback):
+    """Every checkpoint holds what the spike guard has seen, so that a resumed run has a median from its first step."""
+
+    def __init__(self, guard: SpikeGuard) -> None:
+        self.guard = guard
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.guard.save(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class LastStep(TrainerCallback):

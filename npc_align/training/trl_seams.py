@@ -14,6 +14,8 @@ SEAMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("trl.models.utils", "prepare_deepspeed", ("model", "accelerator")),
     # It reads model._weight_conversions, which load_exaone empties.
     ("transformers.core_model_loading", "revert_weight_conversion", ("model", "state_dict")),
+    ("transformers.trainer", "Trainer._get_train_sampler", ("train_dataset",)),
+    ("transformers.trainer", "Trainer._get_num_items_in_batch", ("batch_samples", "device")),
     ("transformers.trainer", "Trainer._get_grad_norm", ("model", "grad_norm")),
     ("transformers.trainer", "Trainer.evaluation_loop", ("metric_key_prefix",)),
 )

@@ -61,6 +61,12 @@ def test_values_out_of_range_are_refused(text: str, tmp_path: Path) -> None:
         _load(tmp_path, text)
 
 
+@pytest.mark.parametrize("other", ["lora.dora=true", "optim.gradient_checkpointing=true"])
+def test_what_excludes_compilation_is_refused(other: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"optim\.compile.* exclude each other"):
+        _load(tmp_path, "", "optim.compile=true", other)
+
+
 @pytest.mark.parametrize(
     "text",
     ["data: {held_out: 0}", "data: {held_out: 1}", "loss: {type: sft}", "loss: {beta: 0}", "loss: {sft_weight: -1}"],

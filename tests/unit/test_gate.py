@@ -16,7 +16,7 @@ from peft import LoraConfig, TaskType, get_peft_model
 from npc_align.checks import check_line
 from npc_align.domain import load_domain
 from npc_align.errors import UserError
-from npc_align.modeling.load import load_base, load_tokenizer
+from npc_align.modeling.load import load_base, load_tokenizer, merged_copy
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.training.config import GateSection
 from npc_align.training.gate import GreedyGate, selection_score
@@ -104,6 +104,15 @@ def test_merged_copy_and_the_model_itself_say_the_same(tiny_model: Path, policy:
         gate.measure(policy, step, write=True, sharded=sharded)
         written.append((tmp_path / f"step-{step:06d}.jsonl").read_text(encoding="utf-8"))
     assert written[0] == written[1]
+
+
+def test_a_merged_copy_shares_what_the_adapter_leaves_alone(policy: Any) -> None:
+    copied = merged_copy(policy)
+    base = policy.get_base_model().model
+    assert copied.model.embed_tokens.weight is base.embed_tokens.weight
+    assert copied.model.layers[0].mlp.up_proj.weight is base.layers[0].mlp.up_proj.weight
+    merged, kept = copied.model.layers[0].self_attn.q_proj.weight, base.layers[0].self_attn.q_proj.base_layer.weight
+    assert not torch.equal(merged, kept)
 
 
 def test_a_gate_with_nothing_to_ask_is_refused(tiny_model: Path, tmp_path: Path) -> None:

@@ -82,3 +82,20 @@ def test_one_good_step_starts_the_count_anew() -> None:
     guard.observe(500.0)
     with pytest.raises(UserError):
         guard.check(2, [])
+
+
+def test_a_resumed_guard_has_seen_what_the_checkpoint_had(tmp_path: Path) -> None:
+    guard = _warm(max_in_a_row=2)
+    guard.observe(500.0)
+    guard.save(tmp_path)
+    resumed = SpikeGuard(guard.section)
+    resumed.restore(tmp_path)
+    assert resumed.observe(500.0) == 1.0, "the median is there from the first step"
+    with pytest.raises(UserError, match="2 gradient spikes in a row"):
+        resumed.check(12, [])
+
+
+def test_a_checkpoint_without_a_guard_starts_one_anew(tmp_path: Path) -> None:
+    resumed = SpikeGuard(GuardSection())
+    resumed.restore(tmp_path)
+    assert resumed.observe(500.0) is None

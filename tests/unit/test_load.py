@@ -18,6 +18,7 @@ from npc_align.errors import UserError
 from npc_align.modeling.identity import Identity, load_identity, weights_hash
 from npc_align.modeling.load import (
     adapter_folder,
+    base_folder,
     load_base,
     load_for_generation,
     load_tokenizer,
@@ -129,6 +130,19 @@ def test_an_adapter_is_merged_and_talked_to_as_it_was_trained(run_folder: Path, 
     base = load_for_generation(str(tiny_model), torch.float32)
     ids = torch.tensor([loaded.codec.prompt_ids("가나다")])
     assert not torch.allclose(loaded.model(ids).logits, base.model(ids).logits)
+
+
+def test_a_base_that_moved_is_found_among_the_models(
+    run_folder: Path, copied_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = run_folder / "adapter"
+    identity = replace(load_identity(adapter), base="/elsewhere/model")
+    with pytest.raises(UserError, match="set NPC_ALIGN_MODELS to the folder"):
+        base_folder(identity, adapter)
+    monkeypatch.setenv("NPC_ALIGN_MODELS", str(tmp_path))
+    assert base_folder(identity, adapter) == copied_model
+    with pytest.raises(UserError, match=r"its weights .* are not those that .* was trained on"):
+        base_folder(replace(identity, base_hash="0" * 16), adapter)
 
 
 def test_prompts_that_moved_since_the_training_are_refused(run_folder: Path) -> None:

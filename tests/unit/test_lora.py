@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Exaone4Config,
+    Exaone4ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from npc_align.errors import UserError
 from npc_align.modeling.lora import peft_names, resolve_targets
@@ -53,19 +63,32 @@ def _gemma() -> Any:
     return Gemma3ForCausalLM(config)
 
 
+SIZES: dict[str, Any] = {
+    "vocab_size": 50, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": LAYERS, "num_attention_heads": 2,
+    "num_key_value_heads": 1, "head_dim": 16,
+}  # fmt: skip
+OTHERS = {
+    "exaone4": lambda: Exaone4ForCausalLM(Exaone4Config(**SIZES, layer_types=["sliding_attention", "full_attention"])),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+}
+
+
 def _build(layout: str, tiny_model: Path) -> Any:
     if layout == "exaone":
         return ExaoneLayout()
+    if layout in OTHERS:
+        return OTHERS[layout]()
     return _gemma() if layout == "gemma" else AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
 
 
 ATTENTION = {"llama": {"q_proj", "k_proj", "v_proj", "o_proj"}, "exaone": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 MLP = {"llama": {"gate_proj", "up_proj", "down_proj"}, "exaone": {"c_fc_0", "c_fc_1", "c_proj"}}
 for table in (ATTENTION, MLP):
-    table["gemma"] = table["llama"]
+    table |= dict.fromkeys(["gemma", *OTHERS], table["llama"])
 
 
-@pytest.mark.parametrize("layout", ["llama", "gemma", "exaone"])
+@pytest.mark.parametrize("layout", ["llama", "gemma", "exaone", *OTHERS])
 def test_roles_reach_every_layer_and_never_the_head(layout: str, tiny_model: Path) -> None:
     model = _build(layout, tiny_model)
     expected = {"attention": ATTENTION[layout], "mlp": MLP[layout], "all-linear": ATTENTION[layout] | MLP[layout]}

@@ -108,7 +108,7 @@ def dpo_trainer(
     settings = {
         **PLAIN,
         "per_device_train_batch_size": COUNT,
-        "precompute_ref_log_probs": True,
+        "precompute_ref_log_probs": not ours,
         "loss_type": ["sigmoid"],
         **changed,
     }
