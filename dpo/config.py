@@ -55,7 +55,7 @@ class LossSection:
     """Share of pairs taken to be judged the wrong way round, for the losses that know it: robust, aot, exo_pair (which needs one)."""
 
     share_prompts: bool = True
-    """Run each pair as one row with its prompt once, off Triton devices; the same loss up to rounding."""
+    """Run the pairs of a prompt as one row with the prompt once, off Triton devices; the same loss up to rounding."""
 
     def __post_init__(self) -> None:
         if self.type not in LOSSES:

@@ -52,9 +52,6 @@ class ReferenceCache:
         for chunk in sorted(folder.glob("*.safetensors")):
             self._known.update(_read(chunk))
 
-    def __len__(self) -> int:
-        return len(self._known)
-
     def get(self, digest: bytes) -> float | None:
         return self._known.get(digest)
 

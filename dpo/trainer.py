@@ -69,15 +69,15 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         datasets = [dataset for dataset in (self.train_dataset, self.eval_dataset) if dataset is not None]
         both = concatenate_datasets(datasets)
         known: dict[bytes, float] = {}
-        if self.is_world_process_zero():  # the others may not see its cache
-            known = {d: v for pair in both for d in _digests(pair) if reference and (v := reference.get(d)) is not None}
+        if reference is not None and self.is_world_process_zero():  # the others may not see its folder
+            known = {d: logp for pair in both for d in _digests(pair) if (logp := reference.get(d)) is not None}
         known = broadcast_object_list([known])[0]
         missing = [i for i, pair in enumerate(both) if not all(d in known for d in _digests(pair))]
         if missing:
             announce(f"reference log-probabilities: {len(both) - len(missing)} of {len(both)} pairs are in the cache")
             for found in self._reference_chunks(both.select(missing)):
                 known |= found
-                if reference and self.is_world_process_zero():
+                if reference is not None and self.is_world_process_zero():
                     reference.add(found)
         done = [_with_columns(dataset, known) for dataset in datasets]
         return done[0], done[1] if len(done) > 1 else None
@@ -85,9 +85,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     def _reference_chunks(self, pairs: Dataset) -> Iterator[dict[bytes, float]]:
         """Log-probabilities of all sides, by digest, a chunk of batches at a time; every process gets all of them."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        by_width = sorted(
-            pairs, key=lambda p: (len(p["prompt_ids"]) + len(p["chosen_ids"]) + len(p["rejected_ids"]), p["prompt_ids"])
-        )
+        by_width = _by_width(pairs)
         size = self.args.per_device_eval_batch_size
         batches = [by_width[i : i + size] for i in range(0, len(by_width), size)]
         batches += batches[-1:] * (-len(batches) % world)  # under ZeRO-3 all processes run the model equally often
@@ -130,6 +128,10 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         columns = (self.train_dataset[name] for name in ("prompt_ids", "chosen_ids", "rejected_ids"))
         return [tuple(map(tuple, sides)) for sides in zip(*columns, strict=True)]
 
+    @cached_property
+    def _mean_chosen_length(self) -> float:
+        return sum(len(chosen) for _, chosen, _ in self._sides) / len(self._sides)
+
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         if self.model.training and self.state.global_step == 0:
             self._check_reference(model, inputs)
@@ -146,8 +148,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         before = self.loss_weights
         if self.batches is not None and self.model.training and "sft" in self.loss_types:
             chosen = completion_mask.chunk(2)[0]
-            typical = sum(len(chosen_ids) for _, chosen_ids, _ in self._sides) / len(self._sides) * len(chosen)
-            share = chosen.sum().item() / typical
+            share = chosen.sum().item() / (len(chosen) * self._mean_chosen_length)
             self.loss_weights = [w * share if t == "sft" else w for t, w in zip(self.loss_types, before, strict=True)]
         try:
             yield
@@ -184,6 +185,16 @@ def _digests(pair: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Of the chosen and of the rejected side."""
     prompt = pair["prompt_ids"]
     return completion_digest(prompt, pair["chosen_ids"]), completion_digest(prompt, pair["rejected_ids"])
+
+
+def _by_width(pairs: Dataset) -> list[Any]:
+    """Pairs in order of length, those of one prompt next to each other."""
+    widest: dict[tuple[int, ...], int] = {}
+    for pair in pairs:
+        prompt = tuple(pair["prompt_ids"])
+        width = len(prompt) + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
+        widest[prompt] = max(width, widest.get(prompt, 0))
+    return sorted(pairs, key=lambda pair: (widest[tuple(pair["prompt_ids"])], pair["prompt_ids"]))
 
 
 def _with_columns(dataset: Dataset, known: Mapping[bytes, float]) -> Dataset:

@@ -15,9 +15,10 @@ from dpo.trainer import GreetingDPOTrainer, IndexedPreferenceCollator
 from npc_align.corpus import Example, read_examples
 from npc_align.domain import Domain, load_domain
 from npc_align.modeling.completion_head import use_completion_head
+from npc_align.modeling.identity import Identity, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer
 from npc_align.modeling.tokens import PromptCodec
-from npc_align.prompt import render
+from npc_align.prompt import fingerprint, render
 from npc_align.training.config import GuardSection
 from npc_align.training.guard import SpikeGuard
 from sft.trainer import GreetingSFTTrainer, IndexedCollator, tokenise
@@ -81,6 +82,25 @@ def pairs_of(corpus: Path) -> list[PreferencePair]:
         PreferencePair(f"pair:{i}", render(good.attributes, domain()), good.line, bad.line, str(i))
         for i, (good, bad) in enumerate(zip(examples[:COUNT], examples[COUNT:], strict=True))
     ]
+
+
+def adapter_of(model: Path, folder: Path, **lora: Any) -> Path:
+    """A saved adapter that does something, with its identity."""
+    torch.manual_seed(2)
+    settings = LoraConfig(task_type=TaskType.CAUSAL_LM, r=4, lora_alpha=8, target_modules="all-linear", **lora)
+    policy = get_peft_model(load_base(model, torch.float32), settings)
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.05)
+    policy.save_pretrained(folder)
+    codec = codec_of(model)
+    Identity(
+        renderer="user_assistant", prompt_hash=fingerprint(domain(), "user_assistant", codec.tokenizer), domain="weapon_rental",
+        base=str(model), base_hash=weights_hash(model), stop_id=codec.stop_id,
+        max_length=512,
+    ).save(folder)  # fmt: skip
+    return folder
 
 
 def policy_of(model: Path) -> PeftModel:
