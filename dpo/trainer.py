@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import click
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset, concatenate_datasets
-from tqdm import tqdm
 from trl import DPOTrainer
 from trl.models.utils import prepare_deepspeed
 from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -48,6 +49,8 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         share_prompts: rows of one prompt go through the model together (`npc_align.modeling.shared_prompt`).
         reference: where the log-probabilities are kept; None computes them for this run only.
     """
+
+    loss_weights: list[float]
 
     def __init__(self, *args: Any, share_prompts: bool = True, reference: ReferenceCache | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,13 +96,15 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         training = self.model.training
         self.model.eval()
         step = _CHUNK * world
-        for start in tqdm(range(0, len(batches), step), "reference log-probabilities", disable=rank > 0, unit="chunk"):
-            found: dict[bytes, float] = {}
-            for batch in batches[start + rank : start + step : world]:
-                sides = self.compute_ref_log_probs(model, self._prepare_inputs(self.data_collator(batch)))
-                for chosen, rejected, pair in zip(*(side.tolist() for side in sides), batch, strict=True):
-                    found |= dict(zip(_digests(pair), (chosen, rejected), strict=True))
-            yield {digest: logp for part in gather_object([found]) for digest, logp in part.items()}
+        starts = range(0, len(batches), step)
+        with click.progressbar(starts, label="reference log-probabilities", file=sys.stderr, hidden=rank > 0) as shown:
+            for start in shown:
+                found: dict[bytes, float] = {}
+                for batch in batches[start + rank : start + step : world]:
+                    sides = self.compute_ref_log_probs(model, self._prepare_inputs(self.data_collator(batch)))
+                    for chosen, rejected, pair in zip(*(side.tolist() for side in sides), batch, strict=True):
+                        found |= dict(zip(_digests(pair), (chosen, rejected), strict=True))
+                yield {digest: logp for part in gather_object([found]) for digest, logp in part.items()}
         self.model.train(training)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
