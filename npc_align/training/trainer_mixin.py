@@ -87,7 +87,7 @@ class GuardedTrainer:
         return {name: round(value, 4) for name, value in share.items()}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return self.batches or super()._get_train_sampler(train_dataset)  # type: ignore[misc]
+        return super()._get_train_sampler(train_dataset) if self.batches is None else self.batches  # type: ignore[misc]
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         self._step_records += inputs.pop(RECORD_INDEX).tolist()
