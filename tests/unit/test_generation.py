@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from transformers import DynamicCache, Gemma3ForCausalLM, Gemma3TextConfig
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, Qwen3Config, Qwen3ForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from npc_align.errors import UserError
+from npc_align.modeling import generation
 from npc_align.modeling.completion_head import use_completion_head
 from npc_align.modeling.generation import Decoding, Line, default_generation_config, generate_lines
 from npc_align.modeling.load import load_base, load_tokenizer, merged_copy
@@ -56,14 +57,43 @@ def test_the_default_config_holds_stops_pad_and_bos_only(codec: PromptCodec) -> 
     }  # fmt: skip
 
 
-def _gemma(vocabulary: int) -> Any:
-    """A tiny Gemma-3 whose sliding window is shorter than the prompts."""
+def _gemma(vocabulary: int, window: int) -> Any:
     torch.manual_seed(4)
     config = Gemma3TextConfig(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        head_dim=16, sliding_window=16, layer_types=["sliding_attention", "full_attention"], final_logit_softcapping=3.0,
+        head_dim=16, sliding_window=window, layer_types=["sliding_attention", "full_attention"], final_logit_softcapping=3.0,
     )  # fmt: skip
     return Gemma3ForCausalLM(config).eval()
+
+
+def _qwen(vocabulary: int) -> Any:
+    torch.manual_seed(5)
+    config = Qwen3Config(
+        vocab_size=vocabulary, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=8, initializer_range=0.2,
+    )  # fmt: skip
+    return Qwen3ForCausalLM(config).eval()
+
+
+def _speaker(family: str, llama: Any) -> Any:
+    """A tiny model of a family; the prompts here have 20 to 60 tokens, the common beginning about 10."""
+    vocabulary = llama.config.vocab_size
+    made = {
+        "llama": lambda: llama,
+        "gemma, prompts longer than its window": lambda: _gemma(vocabulary, 16),
+        "gemma, prompts in its window": lambda: _gemma(vocabulary, 512),
+        "qwen": lambda: _qwen(vocabulary),
+    }
+    return made[family]()
+
+
+@pytest.fixture
+def fed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """[rows, tokens] of every forward."""
+    shapes: list[tuple[int, ...]] = []
+    forward = generation._forward
+    monkeypatch.setattr(generation, "_forward", lambda *a: (shapes.append(tuple(a[2].shape)), forward(*a))[1])
+    return shapes
 
 
 @torch.inference_mode()
@@ -80,24 +110,80 @@ def _theirs(model: Any, codec: PromptCodec, prompts: list[str], knobs: dict[str,
     return lines
 
 
-@pytest.mark.parametrize("knobs", [{}, {"repetition_penalty": 1.3}])
-@pytest.mark.parametrize("family", ["llama", "gemma"])
+@pytest.mark.parametrize(
+    ("family", "knobs"),
+    [
+        ("llama", {}),
+        ("llama", {"repetition_penalty": 1.3}),
+        ("gemma, prompts longer than its window", {}),
+        ("gemma, prompts in its window", {}),
+        ("qwen", {}),
+    ],
+)
 def test_lines_are_those_of_generate(
-    family: str, knobs: dict[str, Any], model: Any, codec: PromptCodec, monkeypatch: pytest.MonkeyPatch
+    family: str,
+    knobs: dict[str, Any],
+    model: Any,
+    codec: PromptCodec,
+    fed: list[tuple[int, ...]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    speaker = model if family == "llama" else _gemma(model.config.vocab_size)
+    speaker = _speaker(family, model)
     prompts = [f"{prompt}{i * '가'}" for prompt in PROMPTS for i in range(4)]
     # An untrained model never stops by itself: tokens that its lines come to at different steps are made stop ids.
     freely = [codec.tokenizer(x.text, add_special_tokens=False).input_ids for x in _theirs(speaker, codec, prompts, knobs)]
     ends = {ids[min(4 + 3 * i, len(ids) - 1)] for i, ids in enumerate(freely[::5])}
     monkeypatch.setattr(PromptCodec, "stop_ids", [codec.stop_id, *ends])
     expected = _theirs(speaker, codec, prompts, knobs)
-    thinned: list[int] = []
-    select = DynamicCache.batch_select_indices
-    monkeypatch.setattr(DynamicCache, "batch_select_indices", lambda c, i: (thinned.append(len(i)), select(c, i))[1])
     assert generate_lines(speaker, codec, prompts, Decoding("x", 24, knobs), batch_size=20) == expected
-    assert thinned, "rows ended at different steps"
-    assert len(set(expected)) > 3
+    width = max(len(codec.prompt_ids(p)) for p in prompts)
+    levels = next(i for i in range(len(fed)) if sum(tokens for _, tokens in fed[:i]) == width)
+    steps = [rows for rows, _ in fed[levels:]]
+    assert steps == sorted(steps, reverse=True)
+    assert steps[-1] < 20 or family == "qwen", "rows left the batch as they ended; this Qwen's lines end together"
+    assert len(set(expected)) > 2
+    # Padding behind a shared beginning would count against a window shorter than the prompts.
+    assert (fed[0][0] == 20) == (family == "gemma, prompts longer than its window")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "levels"),
+    [
+        (["abcd"], []),
+        (["abcd", "abxy"], [2]),
+        (["aacd", "aaxy", "ba", "bcde"], [1]),
+        (["abc1", "abc2", "abd3", "abd4"], [2, 3]),
+        (["ab", "abc", "abcd"], [1]),
+        (["a", "b"], []),
+        (["wxy", "abc", "def"], []),
+    ],
+)
+def test_levels_end_where_prompts_part(prompts: list[str], levels: list[int]) -> None:
+    assert generation._levels([tuple(map(ord, p)) for p in prompts]) == levels
+
+
+def test_what_some_prompts_share_is_computed_once(model: Any, codec: PromptCodec, fed: list[tuple[int, ...]]) -> None:
+    prompts = [f"### User:\n{'모험가타입: ' + a}\n{'나이: ' + b}\n성격: {c}\n" for a in "가나" for b in "다라" for c in "마바사"]
+    lines = generate_lines(model, codec, prompts, SHORT)
+    assert [rows for rows, tokens in fed if tokens > 1] == [1, 2, 4, 12]
+    assert lines == [generate_lines(model, codec, [p], SHORT)[0] for p in prompts]
+
+
+def test_equal_prompts_are_computed_once(model: Any, codec: PromptCodec, fed: list[tuple[int, ...]]) -> None:
+    lines = generate_lines(model, codec, [*PROMPTS, PROMPTS[1], *PROMPTS], SHORT)
+    assert [rows for rows, tokens in fed if tokens > 1] == [1, 3, 5]
+    assert max(rows for rows, _ in fed) == 11
+    alone = [generate_lines(model, codec, [p], SHORT)[0] for p in PROMPTS]
+    assert lines == [*alone, alone[1], *alone]
+
+
+def test_long_prompts_make_smaller_batches(model: Any, codec: PromptCodec) -> None:
+    done: list[int] = []
+    prompts = ["### User:\n" + "가 " * n for n in (1, 60, 1, 60, 60, 1)]
+    assert len(codec.prompt_ids(prompts[1])) > 60
+    lines = generate_lines(model, codec, prompts, Decoding(max_new_tokens=200), batch_size=3, progress=done.append)
+    assert done == [3, 2, 1]
+    assert lines[0] == lines[2] == lines[5]
 
 
 def test_order_is_kept_though_batches_are_sorted_by_length(model: Any, codec: PromptCodec) -> None:
