@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
+    TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
@@ -70,33 +72,54 @@ def _pick_block(blocks: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
     return blocks.gather(1, block.unsqueeze(-1).expand(-1, 1, _BLOCK)).squeeze(1)
 
 
-class TokenPicker:
-    """What `generate(**knobs)` does with a step's logits, in transformers' order.
+class DrawnToken(LogitsProcessor):
+    """Leaves every row the one token that was drawn from it, so that greedy decoding picks it."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        drawn = draw_tokens(scores).unsqueeze(1)
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+
+def logits_processors(knobs: Mapping[str, Any]) -> LogitsProcessorList:
+    """What `generate(**knobs)` does to the logits before it picks a token, in transformers' order, ending with the draw.
 
     Args:
         knobs: `repetition_penalty`, and with `do_sample` the sampling knobs; none of them is greedy decoding. Two knobs are
             llama.cpp's, not `generate`'s: `repetition_window` and `temperature_last`.
     """
+    processors = LogitsProcessorList()
+    penalty, window = knobs.get("repetition_penalty", 1.0), knobs.get("repetition_window")
+    if penalty != 1.0:
+        processors.append(WindowedRepetitionPenalty(penalty, window) if window else RepetitionPenaltyLogitsProcessor(penalty))
+    if not knobs.get("do_sample"):
+        return processors
+    temperature = [TemperatureLogitsWarper(knobs["temperature"])] if knobs.get("temperature", 1.0) != 1.0 else []
+    last = knobs.get("temperature_last", False)
+    processors.extend([] if last else temperature)
+    if top_k := knobs.get("top_k", _TRANSFORMERS_TOP_K):
+        processors.append(TopKLogitsWarper(top_k))
+    if knobs.get("top_p", 1.0) < 1.0:
+        processors.append(TopPLogitsWarper(knobs["top_p"]))
+    if knobs.get("min_p") is not None:
+        processors.append(MinPLogitsWarper(knobs["min_p"]))
+    processors.extend(temperature if last else [])
+    processors.append(DrawnToken())
+    return processors
+
+
+class TokenPicker:
+    """The tokens that `logits_processors(knobs)` and an argmax would pick, with fewer passes over the vocabulary."""
 
     def __init__(self, knobs: Mapping[str, Any]) -> None:
         self._samples = bool(knobs.get("do_sample"))
         self._before, self._after = LogitsProcessorList(), LogitsProcessorList()
-        self._top_k = knobs.get("top_k", _TRANSFORMERS_TOP_K) if self._samples else None
-        penalty, window = knobs.get("repetition_penalty", 1.0), knobs.get("repetition_window")
-        if penalty != 1.0:
-            self._before.append(
-                WindowedRepetitionPenalty(penalty, window) if window else RepetitionPenaltyLogitsProcessor(penalty)
-            )
-        if not self._samples:
-            return
-        temperature = [TemperatureLogitsWarper(knobs["temperature"])] if knobs.get("temperature", 1.0) != 1.0 else []
-        last = knobs.get("temperature_last", False)
-        self._before.extend([] if last else temperature)
-        if knobs.get("top_p", 1.0) < 1.0:
-            self._after.append(TopPLogitsWarper(knobs["top_p"]))
-        if knobs.get("min_p") is not None:
-            self._after.append(MinPLogitsWarper(knobs["min_p"]))
-        self._after.extend(temperature if last else [])
+        self._top_k: int | None = None
+        stage = self._before
+        for processor in logits_processors(knobs):
+            if isinstance(processor, TopKLogitsWarper):
+                self._top_k, stage = processor.top_k, self._after
+            elif not isinstance(processor, DrawnToken):
+                stage.append(processor)
 
     def __call__(self, history: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """[rows] tokens from [rows, tokens so far] ids and [rows, vocabulary] logits."""
