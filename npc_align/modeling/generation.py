@@ -57,7 +57,8 @@ def default_generation_config(codec: PromptCodec) -> Any:
     )
 
 
-@torch.inference_mode()
+# Not inference_mode: ZeRO-3 gathers weights in here that training goes on with.
+@torch.no_grad()
 def generate_lines(
     model: Any,
     codec: PromptCodec,
