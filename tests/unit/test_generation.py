@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, Qwen3Config, Qwen3ForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
@@ -247,21 +248,30 @@ def test_merged_copy_computes_the_same_by_itself(patched: bool, wrapped: bool, m
     adapted = _adapted(model, patched)
     original = adapted if wrapped else adapted.merge_and_unload()
     ids = torch.tensor([codec.prompt_ids(PROMPTS[0])])
-    before = {name: tensor.clone() for name, tensor in original.state_dict().items()}
+    names, touched = list(original.state_dict()), {id(p) for p in _adapted_layers(original)}
+    calls: list[int] = []
     with torch.no_grad():
         expected = original(input_ids=ids).logits
         copied = merged_copy(original)
-        for parameter in original.parameters():
-            parameter.add_(1.0)  # a copy that still runs the original shows it
+        for module in original.modules():
+            module.register_forward_pre_hook(lambda *_: calls.append(1))
+        for parameter in _adapted_layers(original):
+            parameter.add_(1.0)  # a copy that shares what the adapter changes shows it
         found = copied(input_ids=ids).logits
-        for parameter in original.parameters():
+        for parameter in _adapted_layers(original):
             parameter.sub_(1.0)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert not calls, "the copy still runs the original's forward"
     assert not isinstance(copied, PeftModel)
     assert not any("lora" in name for name, _ in copied.named_modules())
     assert isinstance(original, PeftModel) == wrapped
-    assert original.state_dict().keys() == before.keys()
-    assert not {id(p) for p in copied.parameters()} & {id(p) for p in original.parameters()}
+    assert list(original.state_dict()) == names
+    shared = {id(p) for p in copied.parameters()} & {id(p) for p in original.parameters()}
+    assert shared == {id(p) for p in original.parameters()} - touched
+
+
+def _adapted_layers(model: Any) -> list[torch.nn.Parameter]:
+    return [p for layer in model.modules() if isinstance(layer, BaseTunerLayer) for p in layer.parameters()]
 
 
 def test_making_and_using_a_merged_copy_leaves_the_model_untouched(model: Any, codec: PromptCodec) -> None:
