@@ -1,36 +1,44 @@
 #!/usr/bin/env bash
-# The whole pipeline on the embedded model, as a user would type it: SFT, sampling, checks, pairs, DPO, evaluation.
+# The whole pipeline on the embedded model, as a user would type it: SFT, sampling, checks, pairs, DPO, evaluation, report.
 # Run again it reuses what is whole and resumes what isn't. SMALL=1 takes the same path in minutes and proves no more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 640) corrupt=(--limit 640) evaluate=()
+out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 1400) corrupt=(--limit 1400) grid=(--search 8) judge=()
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
   corrupt=(--limit 24)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
-  evaluate=(--prompts 12 --references 24)
+  grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
+  judge=(--costly-lines 6)
   echo "SMALL=1: this proves that the path works on this machine. Its figures mean nothing."
 fi
 mkdir -p "$out/pref"
 step() { local name=$1; shift; python launch/step.py "$out/steps.jsonl" "$name" -- "$@"; }
 
 python -m npc_align.modeling.device
-step sft      launch/sft.sh output_dir="$out/sft" "${sft[@]}"
+corpus="$out/corpus.jsonl"
+[[ -e "$corpus" ]] || step augment npc-data augment npc_align/data/weapon_rental/corpus.jsonl --output "$corpus"
+step sft      launch/sft.sh output_dir="$out/sft" data.corpus="$corpus" "${sft[@]}"
 store="$out/pref/prefs.db"
 [[ -e "$store" ]] || npc-pref init --store "$store"
 step generate npc-pref generate --store "$store" --model "$out/sft" "${generate[@]}"
 step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
-step pair     npc-pref pair --store "$store"
+# Three and more times as many pairs of what the SFT model gets wrong under greedy decoding (npc-eval run on its validation prompts).
+step pair     npc-pref pair --store "$store" --limit 640 --mix class_item_mismatch=5,result_contradiction=4,hallucinated_item=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
-step evaluate npc-eval run --output "$out/eval" --model base=embedded --model sft="$out/sft" --model dpo="$out/dpo" "${evaluate[@]}"
+step grid     npc-eval grid --output "$out/eval" --model base=embedded --model sft="$out/sft" --model dpo="$out/dpo" \
+                --decodings servers,search "${grid[@]}"
+step judge    npc-eval judge "$out/eval" "${judge[@]}"
+step report   npc-eval report "$out/eval"
 
 echo
+echo "The report: $out/eval/report.html"
 echo "Try it: npc-chat --model $out/dpo   (in the environment: source .venv/bin/activate)"
 if [[ -n "${SMALL:-}" ]]; then
   echo "SMALL=1 proved the path and no more; make demo gives the figures."

@@ -21,7 +21,7 @@ import yaml
 
 from npc_align.domain_checks import check_domain, check_file
 from npc_align.errors import UserError
-from npc_align.korean.speech_level import side_of
+from npc_align.korean.levels import side_of
 
 Value = str | int
 Attributes = dict[str, Value]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from npc_align.errors import UserError
-from npc_align.korean.speech_level import PLAIN, POLITE, SIDES
+from npc_align.korean.levels import PLAIN, POLITE, SIDES
 from npc_align.violation import KINDS
 
 LEVELS = POLITE + PLAIN

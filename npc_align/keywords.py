@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from npc_align.corpus import Example
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import tokens
+from npc_align.korean.morphemes import tokens
 from npc_align.mentions import item_mentions
 
 ROLES = ("class", "previous_item", "result")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from npc_align.domain import Domain
+from npc_align.korean.morphemes import tokens
 from npc_align.korean.particles import refit
-from npc_align.korean.speech_level import tokens
 
 
 def item_mentions(line: str, items: Collection[str], domain: Domain) -> list[tuple[int, int]]:

@@ -13,8 +13,9 @@ from typing import Any
 
 from npc_align.checks import check_line
 from npc_align.domain import Attributes, Domain
+from npc_align.korean.morphemes import Token, tokens
 from npc_align.korean.particles import refit
-from npc_align.korean.speech_level import Token, sentences, tokens
+from npc_align.korean.speech_level import sentences
 from npc_align.mentions import item_mentions, rename_mentions
 from preference_data.flip import flip_ending, join_word
 

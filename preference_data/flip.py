@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 
-from npc_align.korean.speech_level import Token, kiwi, tokens
+from npc_align.korean.morphemes import Token, kiwi, tokens
 
 _POLITE_TO_PLAIN = {
     "어요": ["어"], "아요": ["어"], "여요": ["어"], "에요": ["야"], "예요": ["야"], "세요": ["어"], "으세요": ["어"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from npc_align.checks import forms, items, particles, results, speech, text, truncation, visits
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import compose
+from npc_align.korean.morphemes import compose
 from npc_align.violation import KINDS, Violation
 
 __all__ = ["CHECKS", "KINDS", "Violation", "check_line", "rules_hash", "verdicts"]

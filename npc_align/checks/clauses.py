@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from npc_align.korean.speech_level import Token, spoken_tokens
+from npc_align.korean.morphemes import Token, spoken_tokens
 
 
 def words(listed: str) -> frozenset[str]:

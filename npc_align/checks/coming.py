@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from npc_align.checks.clauses import Clause, by_others, clauses, forms_of, telling, words
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 Span = tuple[int, int]
 AGAIN = words("또 다시 또다시")

@@ -7,7 +7,8 @@ from typing import Any
 
 from npc_align.checks import verdicts
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import compose, sentences, tokens
+from npc_align.korean.morphemes import compose, tokens
+from npc_align.korean.speech_level import sentences
 
 
 def explain(line: str, attributes: Mapping[str, Any], domain: Domain, *, finished: bool = True) -> str:

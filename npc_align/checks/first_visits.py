@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from npc_align.checks.clauses import Clause, by_others, words
 from npc_align.checks.coming import Rule, Span, at_shop, cue_end, cues_of, is_coming, negated, next_predicate
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 _EXCUSES = words("실례 미안 죄송 송구 외상 부탁 뻔뻔 무리 염치 결례 인사 이런 신세 반말")
 _AS_IF = words("척 체 줄 것처럼 처럼 같 대하 취급 듯 대접 양 아니 없")

@@ -8,7 +8,7 @@ from typing import Any
 from npc_align.domain import Domain
 from npc_align.korean.conjugation import broken_forms
 from npc_align.korean.impossible import impossible_words
-from npc_align.korean.speech_level import tokens
+from npc_align.korean.morphemes import tokens
 from npc_align.violation import Violation
 
 KINDS = ("broken_form",)

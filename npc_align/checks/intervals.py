@@ -27,7 +27,7 @@ from npc_align.checks.coming import (
     next_predicate,
 )
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 _SOON = words("금방 그새 벌써 바로 곧바로 금세")
 _LONG_UNITS = words("달 개월 년 해 계절 철 반년 여름 겨울 봄 가을 달포 한참")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from npc_align.checks.clauses import words
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 # More items than this in one line are degenerate text, and a few verdicts suffice.
 _MOST_NAMES = 16

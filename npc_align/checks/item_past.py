@@ -9,7 +9,7 @@ from npc_align.checks.coming import cues_of
 from npc_align.checks.item_clauses import OTHERS, Mention, Sentence, is_past, tells_of_others
 from npc_align.checks.item_wishes import asks_for
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 # Verbs by which a customer has had an item: to borrow, to carry, to use, to lose.
 _BORROWING = words("빌리 빌려가 대여하 가져가")

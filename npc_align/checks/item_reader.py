@@ -36,7 +36,7 @@ from npc_align.checks.item_moods import (
     TAKING,
     WISH_OF_ABILITY,
 )
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 
 class Reader:

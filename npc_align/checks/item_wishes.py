@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from npc_align.checks.item_clauses import PEOPLE, Mention, Sentence, is_past, tells_of_others
 from npc_align.checks.item_moods import AGAIN, ASIDE, DENYING, OTHER, POINTING, QUESTIONING, SAME
 from npc_align.checks.item_reader import Reader
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 
 def asks_for(sentence: Sentence, mention: Mention, *, question: bool, terse: bool, before: Sequence[Token]) -> bool:

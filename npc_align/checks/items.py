@@ -13,7 +13,7 @@ from npc_align.checks.item_clauses import Mention, Sentence, readings, sentences
 from npc_align.checks.item_past import Past
 from npc_align.checks.item_wishes import asked_later, asks_for
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token, spoken_tokens
+from npc_align.korean.morphemes import Token, spoken_tokens
 from npc_align.violation import Violation
 
 KINDS = ("hallucinated_item", "class_item_mismatch")

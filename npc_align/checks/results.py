@@ -14,7 +14,7 @@ from typing import Any
 from npc_align.checks import visits
 from npc_align.checks.clauses import DENYING, Clause, by_others, clauses, forms_of, long_ago, telling, words
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token, spoken_tokens, tokens
+from npc_align.korean.morphemes import Token, spoken_tokens, tokens
 from npc_align.violation import Violation
 
 KINDS = ("result_contradiction",)

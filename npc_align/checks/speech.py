@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from npc_align.domain import Domain, Tone
+from npc_align.korean.morphemes import spoken_tokens
 from npc_align.korean.pronouns import humble_pronouns
-from npc_align.korean.speech_level import Sentence, fragments_only, sentences, spoken_tokens
+from npc_align.korean.speech_level import Sentence, fragments_only, sentences
 from npc_align.violation import Violation
 
 KINDS = ("tone_break", "mixed_speech")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import quotations, tokens
+from npc_align.korean.morphemes import quotations, tokens
 from npc_align.violation import Violation, shown
 
 KINDS = ("foreign_text", "repetition", "length", "prompt_leak", "banned_word")

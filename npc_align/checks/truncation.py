@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token, tokens
+from npc_align.korean.morphemes import Token, tokens
 from npc_align.violation import Violation, shown
 
 KINDS = ("truncated",)

@@ -31,7 +31,7 @@ from npc_align.checks.coming import (
 from npc_align.checks.first_visits import FIRST_VISIT
 from npc_align.checks.intervals import ABSENT, BACK_SOON
 from npc_align.domain import Domain
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 from npc_align.violation import Violation
 
 KINDS = ("visit_contradiction", "interval_contradiction")

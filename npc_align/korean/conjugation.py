@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from npc_align.korean.speech_level import Token, kiwi
+from npc_align.korean.morphemes import Token, kiwi
 
 _PREDICATES = ("VV", "VA", "VX", "XSV", "XSA", "VC")
 _NOMINAL = ("NNG", "NNP", "XR")

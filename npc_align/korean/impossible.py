@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from npc_align.korean.conjugation import BrokenForm, word_at
-from npc_align.korean.speech_level import Token
+from npc_align.korean.morphemes import Token
 
 _ENDING = "습니다|습니까|입니다|니다|니까|어요|아요|에요|예요|해요|세요|네요|군요|데요|거든요|구나|는다|더라|도다|다|까|어|아|네|죠|군|냐|요|용"
 _PILED = re.compile(rf"(?:만[용어]|(?:{_ENDING})+)(?![가-힣])")

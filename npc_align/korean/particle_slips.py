@@ -13,9 +13,8 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Any
 
-from npc_align.korean.morphemes import encodable
+from npc_align.korean.morphemes import Token, encodable, kiwi, tokens
 from npc_align.korean.particles import COPULAS, Slip, ends_in_rieul, final_consonant, suspects, word_around
-from npc_align.korean.speech_level import Token, kiwi, tokens
 
 # How much likelier (in log likelihood) the corrected text has to be before the form counts as wrong ...
 _ENOUGH = 3.0

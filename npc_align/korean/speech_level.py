@@ -13,12 +13,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from npc_align.korean.endings import STRONG, YO_TAGS, Reading, closing_level, is_yo, wonder
+from npc_align.korean.levels import PLAIN, POLITE, side_of
 from npc_align.korean.morphemes import (
-    Composed,
     Token,
     compose,
     covered,
-    kiwi,
     quotations,
     spoken_tokens,
     tokens,
@@ -27,28 +26,6 @@ from npc_align.korean.morphemes import (
 )
 from npc_align.korean.pronouns import speaks_down, speaks_humbly
 from npc_align.korean.retelling import announces, cites, is_postposed, quotes_back, reports_back
-
-__all__ = [
-    "PLAIN",
-    "POLITE",
-    "SIDES",
-    "Composed",
-    "Sentence",
-    "Token",
-    "compose",
-    "fragments_only",
-    "kiwi",
-    "politeness",
-    "quotations",
-    "sentences",
-    "side_of",
-    "spoken_tokens",
-    "tokens",
-]
-
-POLITE = ("하십시오체", "해요체")
-PLAIN = ("하오체", "하게체", "해체", "해라체")
-SIDES = ("존댓말", "반말")
 
 # No speaker strings more sentences together; beyond it lies degenerate text, and quadratic time.
 _MOST_JOINTS = 24
@@ -113,11 +90,6 @@ def politeness(line: str) -> str:
     spoken = spoken_tokens(compose(line).text)
     humble, down = speaks_humbly(spoken), speaks_down(spoken)
     return "판단불가" if humble == down else "존댓말" if humble else "반말"
-
-
-def side_of(level: str) -> str:
-    """존댓말 or 반말."""
-    return "존댓말" if level in POLITE else "반말"
 
 
 def fragments_only(line: str) -> bool:

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npc_align.domain import default_corpus
-from npc_align.korean.speech_level import compose, fragments_only, politeness, sentences, tokens
+from npc_align.korean.morphemes import compose, tokens
+from npc_align.korean.speech_level import fragments_only, politeness, sentences
 
 IWSLT = Path(__file__).parents[3] / "shared" / "data" / "speech_level" / "iwslt23_train.jsonl"
 
