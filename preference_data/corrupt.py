@@ -148,12 +148,29 @@ def result_contradiction(line: str, attributes: Attributes, domain: Domain, rng:
                 yield swapped
 
 
+def interval_contradiction(line: str, attributes: Attributes, domain: Domain, rng: random.Random) -> Iterator[str]:
+    """A visit or rental of long ago was yesterday, or the other way round."""
+    recent, long_ago = domain.cues.get("recent", ()), domain.cues.get("long_ago", ())
+    for here, there in ((recent, long_ago), (long_ago, recent)):
+        for said in rng.sample(here, len(here)):
+            before, found, after = line.partition(said)
+            # "며칠 전에" with 오랜만에 would have its 에 twice.
+            fitting = [word for word in there if found and word[-1:] != after[:1]]
+            yield from (before + word + after for word in rng.sample(fitting, min(3, len(fitting))))
+    # "가을에" gives way to "어제": where and when stand in the same place of a sentence.
+    for noun, particle in pairwise(tokens(line)):
+        if particle.tag == "JKB" and particle.form == "에" and noun.tag == "NNG" and recent:
+            start = line.rfind(" ", 0, noun.start) + 1
+            yield line[:start] + rng.choice(recent) + line[particle.end :]
+
+
 CORRUPTIONS: dict[str, Corruption] = {
     "mixed_speech": mixed_speech,
     "tone_break": tone_break,
     "hallucinated_item": hallucinated_item,
     "class_item_mismatch": class_item_mismatch,
     "result_contradiction": result_contradiction,
+    "interval_contradiction": interval_contradiction,
     "josa_error": josa_error,
     "foreign_text": foreign_text,
     "repetition": repetition,

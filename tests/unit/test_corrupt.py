@@ -21,6 +21,7 @@ LEAST = {
     "hallucinated_item": 0.03,
     "class_item_mismatch": 0.05,
     "result_contradiction": 0.03,
+    "interval_contradiction": 0.02,
     "josa_error": 0.4,
     "foreign_text": 0.4,
     "repetition": 0.8,
@@ -117,6 +118,14 @@ def test_a_result_is_told_as_its_opposite(domain: Domain) -> None:
     lost = {**won, "최근_의뢰": "실패"}
     told = {corrupt("토벌은 실패였어요.", lost, domain, "result_contradiction", random.Random(seed)) for seed in range(12)}
     assert "토벌은 성공이었어요." in told
+
+
+def test_a_visit_of_long_ago_becomes_one_of_yesterday(domain: Domain) -> None:
+    long_ago = {"성격": "평범형", "방문횟수": "보통", "재방문간격": "오래됨", "최근_의뢰": "성공", "이전_아이템": "창"}
+    told = {corrupt("오랜만에 왔어요.", long_ago, domain, "interval_contradiction", random.Random(seed)) for seed in range(20)}
+    assert {"어제 왔어요.", "며칠 전에 왔어요."} <= told
+    told = {corrupt("봄에 빌린 창이에요.", long_ago, domain, "interval_contradiction", random.Random(seed)) for seed in range(20)}
+    assert "어제 빌린 창이에요." in told
 
 
 def check_word(line: str, word: str) -> bool:
