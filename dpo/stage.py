@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from peft import PeftModel
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from trl import DPOConfig
 
 from dpo.config import DPORunConfig
@@ -66,7 +67,9 @@ def train(run: DPORunConfig) -> None:
         folder.open(run, inputs)
         announce(f"{folder.path}: finished before; the adapter is {folder.adapter}")
         return
-    policy = PeftModel.from_pretrained(load_base(base, device.dtype), adapter, is_trainable=True)
+    checkpoint = folder.last_checkpoint()
+    args = _arguments(run, device, new=checkpoint is None)  # before the model: from it ZeRO-3 knows to divide what is loaded
+    policy = _policy(base, adapter, device)
     if run.optim.compile and policy.peft_config["default"].use_dora:
         raise UserError(f"{adapter} is a DoRA adapter, which isn't compiled: set optim.compile=false")
     folder.open(run, inputs)
@@ -75,10 +78,9 @@ def train(run: DPORunConfig) -> None:
     )
 
     # Trainer
-    checkpoint = folder.last_checkpoint()
     trainer = GreetingDPOTrainer(
         model=policy,
-        args=_arguments(run, device, new=checkpoint is None),
+        args=args,
         train_dataset=tokenise_pairs(training, codec),
         eval_dataset=tokenise_pairs(held_out, codec),
         processing_class=tokenizer,
@@ -118,6 +120,12 @@ def train(run: DPORunConfig) -> None:
         publish_best(trainer, folder, identity, result.metrics)
         _compare_with_start(folder, trainer.args.metric_for_best_model)
     trainer.accelerator.wait_for_everyone()
+
+
+def _policy(base: Path, adapter: Path, device: Device) -> PeftModel:
+    # PEFT keeps an adapter in float32 beside a bfloat16 model. ZeRO-3 gathers both into one buffer and stops at the first step.
+    in_float32 = not is_deepspeed_zero3_enabled()
+    return PeftModel.from_pretrained(load_base(base, device.dtype), adapter, is_trainable=True, autocast_adapter_dtype=in_float32)
 
 
 def _arguments(run: DPORunConfig, device: Device, *, new: bool) -> DPOConfig:

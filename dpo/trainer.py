@@ -105,6 +105,8 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
                     for chosen, rejected, pair in zip(*(side.tolist() for side in sides), batch, strict=True):
                         found |= dict(zip(_digests(pair), (chosen, rejected), strict=True))
                 yield {digest: logp for part in gather_object([found]) for digest, logp in part.items()}
+        if model is not self.model:
+            model.destroy()  # its hooks would gather and divide the weights once more beside those of the engine that trains
         self.model.train(training)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -120,16 +119,6 @@ def dpo_arguments(sft_run: Path, preferences: Path, small_corpus: Path) -> Seque
 def dpo_run(commands: Commands, dpo_arguments: Sequence[str]) -> Path:
     commands.launch("dpo/train.py", "output_dir=runs/dpo", *dpo_arguments)
     return commands.work / "runs/dpo"
-
-
-@pytest.fixture(scope="session")
-def two_process_zero2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped zero2.yaml with nothing changed but CPU use, precision and process count."""
-    config = yaml.safe_load((ROOT / "configs/accelerate/zero2.yaml").read_text(encoding="utf-8"))
-    config |= {"use_cpu": True, "mixed_precision": "no", "num_processes": 2}
-    path = tmp_path_factory.mktemp("accelerate") / "zero2-cpu.yaml"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path
 
 
 def adapter_tensors(folder: Path) -> dict[str, Any]:

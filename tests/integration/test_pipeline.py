@@ -268,21 +268,6 @@ def test_a_run_that_drifts_past_a_bound_stops_and_keeps_its_best(commands: Comma
     assert (run / "adapter/adapter_model.safetensors").is_file()
 
 
-def test_zero2_on_two_processes_trains_both_stages(
-    commands: Commands, two_process_zero2: Path, sft_arguments: Sequence[str], dpo_arguments: Sequence[str], sft_run: Path
-) -> None:
-    sft = commands.launch("sft/train.py", "output_dir=runs/zero2-sft", *sft_arguments, "optim.epochs=1", config=two_process_zero2)
-    dpo = commands.launch("dpo/train.py", "output_dir=runs/zero2-dpo", *dpo_arguments, config=two_process_zero2)
-    for done, run in ((sft, "runs/zero2-sft"), (dpo, "runs/zero2-dpo")):
-        result = json.loads((commands.work / run / "result.json").read_text())
-        assert result["engine"] == {"class": "DeepSpeedEngine", "zero_stage": 2, "world_size": 2}, done.stdout
-        tensors = adapter_tensors(commands.work / run / "adapter")
-        assert len(tensors) == 28
-        assert all(t.numel() and bool(torch.isfinite(t).all()) for t in tensors.values())
-    trained, reference = adapter_tensors(commands.work / "runs/zero2-dpo/adapter"), adapter_tensors(sft_run / "adapter")
-    assert any(not torch.equal(trained[k], reference[k]) for k in trained)
-
-
 def test_interrupted_dpo_resumes_to_the_same_weights(commands: Commands, dpo_run: Path, dpo_arguments: Sequence[str]) -> None:
     target = commands.work / "runs/dpo-killed"
     shutil.copytree(dpo_run, target)
