@@ -123,7 +123,7 @@ def train(run: DPORunConfig) -> None:
 
 
 def _policy(base: Path, adapter: Path, device: Device) -> PeftModel:
-    # PEFT keeps an adapter in float32 beside a bfloat16 model. ZeRO-3 gathers both into one buffer and stops at the first step.
+    # PEFT would keep the adapter in float32 beside a bfloat16 model; ZeRO-3 gathers both into one buffer (TRL issue 6089).
     in_float32 = not is_deepspeed_zero3_enabled()
     return PeftModel.from_pretrained(load_base(base, device.dtype), adapter, is_trainable=True, autocast_adapter_dtype=in_float32)
 

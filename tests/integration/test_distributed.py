@@ -94,7 +94,7 @@ def test_zero_on_two_processes_comes_to_what_ddp_comes_to(
 
 @needs_deepspeed
 def test_zero3_on_two_processes_trains_sft(commands: Commands, sft_arguments: tuple[str, ...]) -> None:
-    small = ("optim.epochs=1", "data.limit=16", "gate.prompts=2", "gate.max_new_tokens=4")
+    small = ("optim.epochs=1", "data.limit=48", "gate.prompts=2", "gate.max_new_tokens=4")
     commands.launch("sft/train.py", "output_dir=runs/zero3-sft", *sft_arguments, *small, config=zero_config(3, commands.work))
     run = commands.work / "runs/zero3-sft"
     assert json.loads((run / "result.json").read_text())["engine"] == {
