@@ -59,6 +59,16 @@ def assert_trained(run: Path, arguments: tuple[str, ...], engine: dict[str, obje
     assert any(not torch.equal(saved[name], start[name]) for name in start)
 
 
+def assert_speaks_as_in_training(run: Path) -> None:
+    """Loaded and merged, the best adapter says what the model of the run, divided or not, said at that checkpoint."""
+    step = int(json.loads((run / "result.json").read_text())["best_checkpoint"].rpartition("-")[2])
+    rows = (run / f"samples/step-{step:06d}.jsonl").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    loaded = load_for_generation(str(run), torch.float32)
+    prompts = [render(probe, loaded.domain) for probe in loaded.domain.probes]
+    lines = generate_lines(loaded.model, loaded.codec, prompts, Decoding(max_new_tokens=4))
+    assert [line.text for line in lines] == [json.loads(row)["line"] for row in rows[: len(prompts)]]
+
+
 def test_ddp_on_two_processes_trains_dpo(commands: Commands, ddp_run: Path, arguments: tuple[str, ...]) -> None:
     assert_trained(ddp_run, arguments, {"class": "DistributedDataParallel", "zero_stage": None, "world_size": 2})
     assert list((commands.work / "ddp-cache/reference").glob("*/*.safetensors"))
@@ -90,6 +100,7 @@ def test_zero_on_two_processes_comes_to_what_ddp_comes_to(
     theirs = adapter_tensors(ddp_run / "adapter")
     for name, tensor in adapter_tensors(run / "adapter").items():
         torch.testing.assert_close(tensor, theirs[name], atol=1e-5, rtol=0)
+    assert_speaks_as_in_training(run)
 
 
 @needs_deepspeed
@@ -105,9 +116,3 @@ def test_zero3_on_two_processes_trains_sft(commands: Commands, sft_arguments: tu
     tensors = adapter_tensors(run / "adapter")
     assert len(tensors) == 28
     assert all(t.numel() and bool(torch.isfinite(t).all()) for t in tensors.values())
-    loaded = load_for_generation(str(run), torch.float32)
-    samples = next((run / "samples").glob("*.jsonl")).read_text(encoding="utf-8").rstrip("\n").split("\n")
-    greedy = [json.loads(row)["line"] for row in samples]
-    prompts = [render(probe, loaded.domain) for probe in loaded.domain.probes]
-    lines = generate_lines(loaded.model, loaded.codec, prompts, Decoding(max_new_tokens=4))
-    assert [line.text for line in lines] == greedy[: len(prompts)], "divided weights speak as the saved adapter does"
