@@ -28,7 +28,7 @@ step generate npc-pref generate --store "$store" --model "$out/sft" "${generate[
 step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
 # Three and more times as many pairs of what the SFT model gets wrong under greedy decoding (npc-eval run on its validation prompts).
-step pair     npc-pref pair --store "$store" --limit 640 --mix class_item_mismatch=5,result_contradiction=4,hallucinated_item=2
+step pair     npc-pref pair --store "$store" --limit 640 --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,hallucinated_item=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
