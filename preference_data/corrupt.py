@@ -101,10 +101,11 @@ def hallucinated_item(line: str, attributes: Attributes, domain: Domain, rng: ra
 
 
 def class_item_mismatch(line: str, attributes: Attributes, domain: Domain, rng: random.Random) -> Iterator[str]:
-    """The item asked for becomes one that the class doesn't use."""
+    """The item asked for becomes one that the class doesn't use. The last rental's comes first: a model asks for it again."""
+    previous = str(domain.role(attributes, "previous_item"))
     own = domain.affinity.get(str(domain.role(attributes, "class")), ())
     others = [item for item in domain.items if item not in own]
-    yield from _swap_items(line, domain, own, rng.sample(others, len(others)))
+    yield from _swap_items(line, domain, own, sorted(rng.sample(others, len(others)), key=lambda item: item != previous))
 
 
 def foreign_text(line: str, attributes: Attributes, domain: Domain, rng: random.Random) -> Iterator[str]:

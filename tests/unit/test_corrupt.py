@@ -128,6 +128,19 @@ def test_a_visit_of_long_ago_becomes_one_of_yesterday(domain: Domain) -> None:
     assert "어제 빌린 창이에요." in told
 
 
+def test_another_class_item_is_the_last_rental_where_that_is_one(domain: Domain) -> None:
+    mage = {
+        "성격": "평범형",
+        "모험가타입": "마법사",
+        "방문횟수": "보통",
+        "이전_아이템": "석궁",
+        "재방문간격": "보통",
+        "최근_의뢰": "성공",
+    }
+    told = {corrupt("이번엔 지팡이로 주세요.", mage, domain, "class_item_mismatch", random.Random(seed)) for seed in range(8)}
+    assert told == {"이번엔 석궁으로 주세요."}
+
+
 def check_word(line: str, word: str) -> bool:
     return re.search(rf"(?<![가-힣]){word}", line) is not None
 
