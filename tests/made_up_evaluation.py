@@ -50,14 +50,19 @@ def make_evaluation(
     gap: Interval | None = None,
     lines: Mapping[str, list[JudgedLine]] | None = None,
     paths: Mapping[str, str] | None = None,
+    figures: Mapping[str, Mapping[str, Any]] | None = None,
+    also: Sequence[str] = (),
 ) -> Path:
-    """Write result.json and lines. `lines` replaces a model's made-up ones, `paths` where its weights lie."""
+    """Write result.json and lines. `lines` replaces a model's made-up ones, `paths` where its weights lie, `figures` some of its summaries'
+    figures; `also` are other names of every decoding.
+    """
     made = []
     for model, decoding in cells:
         spoken = (lines or {}).get(model) or made_up_lines(model)
         write_stored(folder / lines_file(model, decoding), Stored("key", "rules", spoken))
+        summary = _summary(spoken) | dict((figures or {}).get(model, {}))
         knobs = {} if decoding == "default" else {"temperature": 0.3}
-        made.append(Cell(model, decoding, 64, knobs, lines_file(model, decoding), _summary(spoken)))
+        made.append(Cell(model, decoding, 64, knobs, lines_file(model, decoding), summary, list(also)))
     models = {model: ModelScore((paths or {}).get(model, "nowhere"), 2.5, 12.18) for model, _ in cells}
     difference = Difference(CellName("sft", "default"), CellName("dpo", "default"), -0.125, -0.25, 0.0)
     differences = [difference] if {"sft", "dpo"} <= set(models) else []

@@ -76,7 +76,8 @@ def _shown(line: JudgedLine, key: str) -> dict[str, Any]:
 def score(folder: Path, home: Path) -> dict[str, Any]:
     """Join what readers said with whose lines they read, write `readings.json`, and return what it holds.
 
-    A line that several read counts with the share of them who called it good.
+    A line that several read counts with the share of them who called it good. Where nobody has read of this sample yet, the file stays
+    what it was: another sample's readings may be in it.
     """
     drawn = json.loads((home / DRAWN).read_text(encoding="utf-8"))
     said = _said(home / JUDGED)
@@ -96,7 +97,8 @@ def score(folder: Path, home: Path) -> dict[str, Any]:
         "agreement": _agreement(said),
         "lines": rows,
     }
-    write_part(folder, READINGS, content)
+    if rows:
+        write_part(folder, READINGS, content)
     return content
 
 

@@ -91,6 +91,16 @@ def test_nothing_read_is_no_rate(tmp_path: Path, result: Result) -> None:
     assert [cell["good"] for cell in found["cells"]] == [None, None]
     assert found["agreement"] is None
     assert readable(found) == "nothing has been read yet"
+    assert not (tmp_path / "readings.json").exists()
+
+
+def test_an_unread_sample_leaves_anothers_readings(tmp_path: Path, result: Result) -> None:
+    home = draw(tmp_path, result, CELLS, 2, seed=0)
+    shown = [row for _, row in read_jsonl(home / "sample.jsonl")]
+    write_jsonl(home / "judged.jsonl", [said(shown[0]["key"], "민지", "good")])
+    score(tmp_path, home)
+    score(tmp_path, draw(tmp_path, result, CELLS, 2, seed=1))
+    assert json.loads((tmp_path / "readings.json").read_text(encoding="utf-8"))["readers"] == ["민지"]
 
 
 def test_one_command_draws_shows_and_scores(

@@ -110,6 +110,57 @@ def test_without_a_gap_nothing_passes(tmp_path: Path) -> None:
     assert "– 판정 없음" in squeezed(page_of(tmp_path).text)
 
 
+RATES = {"low": 0.0, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("aligned", "tuned", "varied", "verdicts"),
+    [
+        (0.02, 0.04, 0.6, "pass pass pass"),
+        (0.021, 0.04, 0.6, "fail pass pass"),
+        (0.1, 0.4, 0.57, "pass pass pass"),
+        (0.11, 0.4, 0.56, "fail pass fail"),
+    ],
+)
+def test_the_bounds_on_default_decoding_pass_or_fail(
+    tmp_path: Path, aligned: float, tuned: float, varied: float, verdicts: str
+) -> None:
+    figures = {"dpo": {"violations": {"value": aligned, **RATES}, "distinct_2": varied}}
+    figures["sft"] = {"violations": {"value": tuned, **RATES}, "distinct_2": 0.6}
+    html, markdown = write_report(make_evaluation(tmp_path, gap=PASS, figures=figures))
+    text = markdown.read_text(encoding="utf-8").replace("\\", "")
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if row.endswith(("pass |", "fail |"))]
+    assert " ".join(row[-1].split()[-1] for row in rows) == verdicts
+    assert rows[0][1:3] == [f"{aligned:.1%}", f"{tuned:.1%}"]
+    page = squeezed(Page(html.read_text(encoding="utf-8")).text)
+    assert ("✘ 불합격" in page) is ("fail" in verdicts)
+
+
+def test_where_no_two_models_are_named_nothing_is_bounded(tmp_path: Path) -> None:
+    html, markdown = write_report(make_evaluation(tmp_path))
+    assert 'id="bounds"' not in html.read_text(encoding="utf-8")
+    assert "✔ pass" not in markdown.read_text(encoding="utf-8")
+
+
+def test_a_cell_without_a_verdict_is_left_open(tmp_path: Path) -> None:
+    make_evaluation(tmp_path)
+    judges, readings = json.loads(json.dumps([JUDGES, READINGS]))
+    sft = {"model": "sft", "decoding": "default"}
+    judges["judges"]["unknown_words"]["cells"].append({**sft, "lines": 0, "rate": None})
+    readings["cells"].append({**sft, "read": 0, "good": None})
+    write_part(tmp_path, JUDGES_FILE, judges)
+    write_part(tmp_path, READINGS_FILE, readings)
+    text = write_report(tmp_path)[1].read_text(encoding="utf-8")
+    assert "| dpo | default | 12.5% (4.3% \\~ 31.0%) | 5.4%" in text
+
+
+def test_lines_are_filtered_by_a_decodings_own_name(tmp_path: Path) -> None:
+    page = page_of(make_evaluation(tmp_path, also=["greedy-too"]))
+    options = page.text[page.text.index("찾는 말") :]
+    assert "greedy-too" not in options
+    assert [a for tag, a in page.tags if tag == "option" and "selected" in a]
+
+
 @pytest.mark.parametrize("cells", [[("base", "default")], [("sft", "cool")]])
 def test_a_single_cell_makes_a_report(tmp_path: Path, cells: list[tuple[str, str]]) -> None:
     page = page_of(make_evaluation(tmp_path, cells))

@@ -130,7 +130,10 @@ def _judge_columns(judges: Mapping[str, Any] | None) -> list[_Column]:
         arrow = "↓" if judge["better"] == "lower" else "↑"
         unit = judge.get("unit", "share")
         columns.append(
-            (f"{judge['title']} {arrow}", {(c["model"], c["decoding"]): interval(c["rate"], unit) for c in judge["cells"]})
+            (
+                f"{judge['title']} {arrow}",
+                {(c["model"], c["decoding"]): interval(c["rate"], unit) for c in judge["cells"] if c["rate"]},
+            )
         )
     return columns
 
@@ -138,7 +141,7 @@ def _judge_columns(judges: Mapping[str, Any] | None) -> list[_Column]:
 def _reading_columns(readings: Mapping[str, Any] | None) -> list[_Column]:
     if readings is None:
         return []
-    by = {(c["model"], c["decoding"]): f"{interval(c['good'])}, n={c['read']}" for c in readings["cells"]}
+    by = {(c["model"], c["decoding"]): f"{interval(c['good'])}, n={c['read']}" for c in readings["cells"] if c["good"]}
     return [(Text("사람이 읽고 좋다고 함 ↑", "readers: good ↑"), by)]
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from npc_align.checks import rules_hash
 from npc_align.domain import Domain, load_domain
 from npc_align.evaluation.report import tables
+from npc_align.evaluation.report.bounds import bounds_table
 from npc_align.evaluation.report.curves import panels
 from npc_align.evaluation.report.headline import headline
 from npc_align.evaluation.report.lines import filters, probe_scenes, sample, script_data
@@ -64,6 +65,7 @@ def _view(evaluation: Evaluation, runs: Sequence[ShownRun], domain: Domain, fold
         "judges": (evaluation.judges or {"judges": {}})["judges"],
         "readings": evaluation.readings,
         "tables": {
+            "bounds": bounds_table(evaluation),
             "cells": tables.cells_table(evaluation),
             "decodings": tables.decodings_table(evaluation),
             "tried": tables.tried_table(evaluation),
