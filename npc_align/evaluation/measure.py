@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from npc_align.checks import check_line
 from npc_align.corpus import Example, read_jsonl
 from npc_align.domain import Attributes, Domain
@@ -19,7 +17,7 @@ from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.statistics import wilson
 from npc_align.modeling.generation import Decoding, generate_lines
 from npc_align.modeling.load import LoadedModel
-from npc_align.modeling.tokens import IGNORED
+from npc_align.modeling.scoring import Score, score_completions
 from npc_align.prompt import render
 
 
@@ -43,38 +41,24 @@ def judged(attributes: Attributes, line: str, finished: bool, domain: Domain) ->
     return JudgedLine(attributes, line, finished, [asdict(v) for v in check_line(line, attributes, domain, finished=finished)])
 
 
-@torch.inference_mode()
 def held_out_loss(
     loaded: LoadedModel, examples: Sequence[Example], batch_size: int = 8, *, progress: Callable[[int], None] | None = None
 ) -> float:
-    """Mean negative log-likelihood per completion token, stop token included, of reference lines under the model.
+    """Mean negative log-likelihood (nats) per completion token, stop token included, of reference lines under the model.
 
-    A model that caps its final logits (Gemma 2's `final_logit_softcapping`) is scored by the capped ones, as it speaks.
+    Raises:
+        UserError: no reference line, or one that can't be tokenised as training would.
     """
-    total, count = 0.0, 0
-    softcap = getattr(loaded.model.config.get_text_config(), "final_logit_softcapping", None)
-    device = next(loaded.model.parameters()).device
-    encoded = [
-        loaded.codec.encode(render(e.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), e.line, e.id)
-        for e in examples
-    ]
-    encoded.sort(key=lambda t: len(t.input_ids))
-    for start in range(0, len(encoded), batch_size):
-        batch = encoded[start : start + batch_size]
-        width, pad = max(len(t.input_ids) for t in batch), loaded.tokenizer.pad_token_id
-        ids = torch.tensor([t.input_ids + [pad] * (width - len(t.input_ids)) for t in batch], device=device)
-        mask = torch.tensor([[1] * len(t.input_ids) + [0] * (width - len(t.input_ids)) for t in batch], device=device)
-        labels = torch.tensor([t.labels + [IGNORED] * (width - len(t.labels)) for t in batch], device=device)[:, 1:]
-        states = loaded.model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state[:, :-1]
-        wanted = labels != IGNORED
-        logits = loaded.model.get_output_embeddings()(states[wanted]).float()
-        if softcap is not None:
-            logits = softcap * torch.tanh(logits / softcap)
-        total += torch.nn.functional.cross_entropy(logits, labels[wanted], reduction="sum").item()
-        count += int(wanted.sum())
+    if not examples:
+        raise UserError("no reference lines for the held-out loss; choose a --split that has lines, or a larger --corpus")
+    texts = [(render(e.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), e.line) for e in examples]
+    names = [e.id for e in examples]
+    scores: list[Score] = []
+    for batch in score_completions(loaded.model, loaded.codec, texts, names=names, batch_size=batch_size):
+        scores += batch.values()
         if progress:
             progress(len(batch))
-    return total / count
+    return -sum(score.log_probability for score in scores) / sum(score.tokens for score in scores)
 
 
 def summarise(lines: Sequence[JudgedLine]) -> dict[str, Any]:

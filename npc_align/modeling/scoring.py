@@ -34,8 +34,7 @@ def score_completions(
         codec: its tokenizer and renderer.
         texts: (rendered prompt, completion) of each.
         names: what an error calls them.
-        batch_size: completions to a batch. They are sorted by length, so that little is padded, and the longest come first, so that
-            too large a batch shows at once.
+        batch_size: completions to a batch.
 
     Yields:
         The scores of one batch, by place in `texts`.
@@ -45,16 +44,31 @@ def score_completions(
     """
     called = names or [f"line {place + 1}" for place in range(len(texts))]
     encoded = [codec.encode(prompt, line, name) for (prompt, line), name in zip(texts, called, strict=True)]
-    order = sorted(range(len(encoded)), key=lambda place: -len(encoded[place].input_ids))
+    for sums in log_probabilities(model, encoded, codec.tokenizer.pad_token_id, batch_size=batch_size):
+        yield {place: Score(total, len(encoded[place].completion_ids)) for place, total in sums.items()}
+
+
+def log_probabilities(model: Any, texts: Sequence[Tokens], pad: int, *, batch_size: int = 8) -> Iterator[dict[int, float]]:
+    """Log-probability of each completion after its prompt (nats, summed over its tokens), batch by batch.
+
+    Args:
+        model: a causal LM.
+        texts: at least one prompt token each.
+        pad: id to pad with.
+        batch_size: texts to a forward pass. They are sorted by length, so that little is padded, and the longest come first, so that
+            too large a batch shows at once.
+
+    Yields:
+        The sums of one batch, by place in `texts`.
+    """
+    order = sorted(range(len(texts)), key=lambda place: -len(texts[place].input_ids))
     for start in range(0, len(order), batch_size):
         places = order[start : start + batch_size]
-        batch = [encoded[place] for place in places]
-        sums = _log_probabilities(model, batch, codec.tokenizer.pad_token_id)
-        yield {place: Score(total, len(t.completion_ids)) for place, total, t in zip(places, sums, batch, strict=True)}
+        yield dict(zip(places, _batch_sums(model, [texts[place] for place in places], pad), strict=True))
 
 
 @torch.inference_mode()
-def _log_probabilities(model: Any, batch: Sequence[Tokens], pad: int) -> list[float]:
+def _batch_sums(model: Any, batch: Sequence[Tokens], pad: int) -> list[float]:
     width, device = max(len(t.input_ids) for t in batch), next(model.parameters()).device
     ids = torch.tensor([t.input_ids + [pad] * (width - len(t.input_ids)) for t in batch], device=device)
     mask = torch.tensor([[1] * len(t.input_ids) + [0] * (width - len(t.input_ids)) for t in batch], device=device)

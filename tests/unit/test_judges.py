@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from click.testing import CliRunner
 from made_evaluation import made_evaluation
@@ -22,10 +22,8 @@ from npc_align.evaluation.judges.counterfactual import CounterfactualPersonality
 from npc_align.evaluation.judges.fluency import Fluency, shuffled_lines
 from npc_align.evaluation.judges.held_out import HeldOutChecks, held_out_kinds
 from npc_align.evaluation.judges.judging import judge_folder
-from npc_align.evaluation.judges.likelihood import log_likelihoods
 from npc_align.evaluation.judges.words import NewWords, UnknownEndings, UnknownWords
 from npc_align.files import file_hash
-from npc_align.modeling.load import load_for_generation
 
 DOMAIN = load_domain("weapon_rental")
 PROMPTS = DOMAIN.draw(4, 5)
@@ -119,20 +117,6 @@ def test_a_domain_without_the_role_skips_the_classifier(setting: Setting) -> Non
 # --- Likelihood
 
 
-def test_log_likelihoods_are_the_models_own(tiny_model: Path) -> None:
-    loaded = load_for_generation(str(tiny_model), torch.float32)
-    texts = [loaded.codec.encode("### User:\n\n", line) for line in ("활.", "검을 하나 빌려주세요.", "창")]
-    told: list[int] = []
-    found = log_likelihoods(loaded.model, texts, loaded.tokenizer.pad_token_id, told.append, batch_size=2)
-    assert told == [2, 1]
-    for value, text in zip(found, texts, strict=True):
-        with torch.no_grad():
-            logits = loaded.model(torch.tensor([text.input_ids])).logits[0].log_softmax(-1)
-        start = len(text.prompt_ids)
-        own = sum(logits[start + i - 1, token].item() for i, token in enumerate(text.completion_ids))
-        assert value == pytest.approx(own, abs=1e-3)
-
-
 def test_fluency_is_per_character_and_measures_itself(setting: Setting, tiny_model: Path) -> None:
     judge = Fluency(Setting(setting.folder, setting.result, DOMAIN, setting.corpus, base_model=str(tiny_model), costly_lines=4))
     once, empty = judge.scores([JudgedLine({}, GOOD[0], True, []), JudgedLine({}, "", True, [])], ignore)
@@ -172,10 +156,10 @@ def test_counterfactuals_leave_the_prompt_coherent(setting: Setting, tiny_model:
 def test_counterfactuals_prefer_the_value_that_the_model_prefers(
     setting: Setting, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def likes_the_first_personality(_: Any, texts: list[str], *__: Any) -> list[float]:
-        return [float("존칭형" in text) for text in texts]
+    def likes_the_first_personality(_: Any, texts: list[str], *__: Any) -> Iterator[dict[int, float]]:
+        yield from reversed([{place: float("존칭형" in text)} for place, text in enumerate(texts)])
 
-    monkeypatch.setattr("npc_align.evaluation.judges.likelihood.log_likelihoods", likes_the_first_personality)
+    monkeypatch.setattr("npc_align.modeling.scoring.log_probabilities", likes_the_first_personality)
     monkeypatch.setattr(CounterfactualPersonality, "_encoded", lambda _, attributes, line: f"{attributes}")
     judge = CounterfactualPersonality(Setting(setting.folder, setting.result, DOMAIN, setting.corpus, seed_model=str(tiny_model)))
     lines = [JudgedLine({**PROMPTS[0], "성격": value}, "활.", True, []) for value in ("존칭형", "하대형")]

@@ -51,15 +51,19 @@ class _Counterfactual(Judge):
 
     def scores(self, lines: Sequence[JudgedLine], progress: Progress) -> Scores:
         """1 where the true value makes the line likeliest; None where no other value is coherent or set, or the line is empty."""
-        from npc_align.evaluation.judges.likelihood import log_likelihoods
+        from npc_align.modeling.scoring import log_probabilities
 
         seed = self._model
         asked = [self.variants(x.attributes) if self._key in x.attributes and x.line else [] for x in lines]
         asked = [variants if len(variants) > 1 else [] for variants in asked]
         texts = [self._encoded(a, x.line) for x, variants in zip(lines, asked, strict=True) for a in variants]
         done = _Share(progress, len(lines), len(texts))
-        values = iter(log_likelihoods(seed.model, texts, seed.tokenizer.pad_token_id, done.advance))
+        likely: dict[int, float] = {}
+        for sums in log_probabilities(seed.model, texts, seed.tokenizer.pad_token_id):
+            likely |= sums
+            done.advance(len(sums))
         done.finish()
+        values = (likely[place] for place in range(len(texts)))
         found: Scores = []
         for variants in asked:
             own = [next(values) for _ in variants]

@@ -47,7 +47,7 @@ class Fluency(Judge):
         return load_base(self._folder, device.dtype).to(device.name).eval(), load_tokenizer(self._folder)
 
     def scores(self, lines: Sequence[JudgedLine], progress: Progress) -> Scores:
-        from npc_align.evaluation.judges.likelihood import log_likelihoods
+        from npc_align.modeling.scoring import log_probabilities
         from npc_align.modeling.tokens import Tokens
 
         model, tokenizer = self._base
@@ -58,10 +58,11 @@ class Fluency(Judge):
             texts.append(Tokens(first, ids if tokenizer.bos_token_id is not None else ids[1:]))
         spoken = [i for i, text in enumerate(texts) if text.completion_ids]
         progress(len(lines) - len(spoken))
-        values = log_likelihoods(model, [texts[i] for i in spoken], tokenizer.pad_token_id, progress)
         found: Scores = [None] * len(lines)
-        for index, value in zip(spoken, values, strict=True):
-            found[index] = value / len(lines[index].line)
+        for sums in log_probabilities(model, [texts[i] for i in spoken], tokenizer.pad_token_id):
+            for place, value in sums.items():
+                found[spoken[place]] = value / len(lines[spoken[place]].line)
+            progress(len(sums))
         return found
 
     def about(self, progress: Progress) -> About:
