@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +29,10 @@ class Request:
 
     Attributes:
         models: (label, path) pairs; each is compared with the one before it.
-        split: `test`, `validation` or `train`: reference lines for the held-out loss, and the prompts where `prompts` is 0.
-        prompts: so many prompts that no corpus line uses: the first of the domain's own test prompts where it ships as many and
-            no other corpus is named, else drawn; 0: the split's own prompts.
+        split: `test`, `validation` or `train`: reference lines for the held-out loss, and where prompts come from.
+        prompts: for `test`, so many prompts that no corpus line uses: the first of the domain's own test prompts where it ships as
+            many and no other corpus is named, else drawn; 0: the test lines' own. For another split, at most so many of its lines'
+            own, 0 for all: test prompts are for the test only.
         references: so many reference lines of the split for the held-out loss; None: all.
         probes: a JSONL file of prompts instead.
     """
@@ -72,25 +73,38 @@ def load_inputs(request: Request) -> Inputs:
     domain = load_domain(request.domain)
     splits = load_splits(request.corpus or default_corpus(request.domain), domain)
     references = splits[request.split][: request.references]
-    prompts = _prompts(request, domain, [e for examples in splits.values() for e in examples], references)
+    prompts = _prompts(request, domain, splits)
+    if not prompts:
+        raise UserError(
+            f"the corpus' {request.split} split has no line, so no prompt either; choose another --split or --prompts"
+        )
     answered = {domain.combination(p) for p in prompts}
-    held_out = {domain.combination(e.attributes): e.attributes for e in splits["validation"]}
-    validation = [attributes for name, attributes in sorted(held_out.items()) if name not in answered]
-    random.Random(0).shuffle(validation)
+    validation = [
+        attributes for attributes in _own(domain, splits["validation"]) if domain.combination(attributes) not in answered
+    ]
     return Inputs(domain, prompts, references, validation)
 
 
-def _prompts(request: Request, domain: Domain, corpus: Sequence[Example], references: Sequence[Example]) -> list[Attributes]:
+def _prompts(request: Request, domain: Domain, splits: Mapping[str, Sequence[Example]]) -> list[Attributes]:
     if request.probes:
         return read_probes(request.probes, domain)
-    if request.prompts:
-        shipped = shipped_file(request.domain, TEST_PROMPTS)
-        if request.corpus is None and shipped.is_file():
-            own = read_probes(shipped, domain)
-            if len(own) >= request.prompts:
-                return own[: request.prompts]
-        return domain.draw(request.prompts, _DRAW_SEED, exclude={domain.combination(e.attributes) for e in corpus})
-    return [e.attributes for e in references]
+    if request.split != "test" or not request.prompts:
+        return _own(domain, splits[request.split])[: request.prompts or None]
+    shipped = shipped_file(request.domain, TEST_PROMPTS)
+    if request.corpus is None and shipped.is_file():
+        own = read_probes(shipped, domain)
+        if len(own) >= request.prompts:
+            return own[: request.prompts]
+    used = {domain.combination(e.attributes) for examples in splits.values() for e in examples}
+    return domain.draw(request.prompts, _DRAW_SEED, exclude=used)
+
+
+def _own(domain: Domain, examples: Sequence[Example]) -> list[Attributes]:
+    """The examples' prompts, each once, shuffled: a corpus may be sorted by personality, and a prompt answered twice counts for one."""
+    found = {domain.combination(e.attributes): e.attributes for e in examples}
+    prompts = [attributes for _, attributes in sorted(found.items())]
+    random.Random(0).shuffle(prompts)
+    return prompts
 
 
 def content_hash(parts: Sequence[str]) -> str:
