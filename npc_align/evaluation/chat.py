@@ -152,7 +152,8 @@ def _answer_file(speakers: Sequence[Speaker], file: Path, as_json: bool) -> None
             if as_json:
                 click.echo(json.dumps(_record(speaker, attributes, line), ensure_ascii=False))
             else:
-                click.echo(f"{speaker.label}> {line.text}" if speaker.label else line.text)
+                text = " ".join(line.text.split())  # a base model breaks lines, and a script counts them
+                click.echo(f"{speaker.label}> {text}" if speaker.label else text)
 
 
 def _record(speaker: Speaker, attributes: Attributes, line: Line) -> dict[str, Any]:

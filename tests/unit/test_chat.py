@@ -16,7 +16,7 @@ from npc_align.evaluation.asking import read_attributes
 from npc_align.evaluation.chat import _decoding, main
 from npc_align.evaluation.speaker import Speaker
 from npc_align.modeling.device import Device
-from npc_align.modeling.generation import Decoding, generate_lines
+from npc_align.modeling.generation import Decoding, Line, generate_lines
 from npc_align.prompt import render, render_message
 
 DOMAIN = load_domain("weapon_rental")
@@ -131,3 +131,11 @@ def test_options_that_mean_nothing_together_are_refused(extra: list[str]) -> Non
     done = CliRunner().invoke(main, ["--model", "x", *extra])
     assert done.exit_code == 2
     assert "go together" in done.stderr
+
+
+def test_a_line_of_several_lines_is_one_line_of_output(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Speaker, "say", lambda *_, **__: Line("첫 줄\n\n둘째 줄", True))
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([dict(p) for p in DOMAIN.probes]), encoding="utf-8")
+    done = CliRunner().invoke(main, ["--model", str(tiny_model), "--once", "--attributes", str(file)])
+    assert done.stdout.splitlines() == ["첫 줄 둘째 줄"] * len(DOMAIN.probes)
