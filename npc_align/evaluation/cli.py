@@ -19,6 +19,7 @@ from npc_align.evaluation.read_cli import read
 from npc_align.evaluation.report_cli import report
 from npc_align.evaluation.runs_cli import compare, curves
 from npc_align.evaluation.statistics import Interval
+from npc_align.evaluation.terminal import figures, table
 from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _asked(command: Callable[..., None]) -> Callable[..., None]:
                      help="Corpus with the reference lines; default: the domain's own."),
         click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True),
         click.option("--prompts", type=click.IntRange(min=0), default=400, show_default=True,
-                     help="Prompts that no corpus line uses: the domain's own test prompts, else drawn; 0: the split's own."),
+                     help="Test prompts that no corpus line uses: the domain's own, else drawn; 0: the split's own. Of another "
+                     "split than test: its own, at most so many."),
         click.option("--references", type=click.IntRange(min=1),
                      help="Reference lines for the held-out loss; default: all of the split."),
         click.option("--probes", type=click.Path(path_type=Path), default=None,
@@ -95,8 +97,8 @@ def run(decoding_name: str, as_json: bool, **asked: Any) -> None:
         return
     click.echo(_table(result))
     for found in result.differences:
-        interval = f"{found.value:+.1%} ({found.low:+.1%} to {found.high:+.1%})"
-        click.echo(f"{found.second.model} - {found.first.model}: {interval}, paired bootstrap")
+        step = figures(vars(found), signed=True)
+        click.echo(f"{found.second.model} - {found.first.model}: {step}, paired bootstrap")
     click.echo(f"report: {request.output / 'report.html'}")
 
 
@@ -153,8 +155,7 @@ def _table(result: Result) -> str:
         rates = [str(Interval(**found["violations"])), f"{found['end_of_text']['value']:.1%}"]
         variety = [f"{found['distinct_2']:.3f}", f"{found['distinct_openings']:.1%}", f"{found['mean_length']:.1f}"]
         rows.append([cell.model, cell.decoding, *rates, *variety])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [table(rows)]
     lines += [f"{label}: perplexity of the reference lines {score.perplexity:.1f}" for label, score in result.models.items()]
     if result.headline:
         lines.append(_headline(result.headline))
@@ -162,9 +163,9 @@ def _table(result: Result) -> str:
 
 
 def _headline(headline: Headline) -> str:
-    gap, chosen = headline.decoding_gap, headline.chosen_on
+    gap, chosen = figures(vars(headline.decoding_gap), signed=True), headline.chosen_on
     return (
-        f"decoding gap: {gap.value:+.1%} (95 % interval {gap.low:+.1%} to {gap.high:+.1%}): {headline.aligned} under default decoding "
+        f"decoding gap: {gap}: {headline.aligned} under default decoding "
         f"minus {headline.tuned} under {headline.tuned_decoding}, the best of {chosen.tried} on {chosen.prompts} {chosen.split} prompts"
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from npc_align.evaluation.runs import Run, SampledLine
 from npc_align.evaluation.statistics import paired_difference
+from npc_align.evaluation.terminal import figures
 
 _METRICS = ("eval_loss", "eval_violation_rate", "eval_distinct_lines", "eval_unfinished")
 _UNINTERESTING = {"started", "output_dir"}  # differ between any two runs
@@ -85,11 +86,8 @@ def _change(before: SampledLine, after: SampledLine) -> dict[str, Any]:
 def _against_text(pair: dict[str, Any], letter: str) -> list[str]:
     if not pair["prompts"]:
         return [f"\n{letter} against A: they answered no prompt in common"]
-    d = pair["difference"]
-    parts = [
-        f"\n{letter} against A on {pair['prompts']} prompts: violation rate {d['value']:+.1%} ({d['low']:+.1%} to {d['high']:+.1%}, "
-        "paired bootstrap)"
-    ]
+    step = figures(pair["difference"], signed=True)
+    parts = [f"\n{letter} against A on {pair['prompts']} prompts: violation rate {step}, paired bootstrap"]
     for name in ("better", "worse"):
         parts.append(f"  {name}: {len(pair[name])}")
         for change in pair[name]:

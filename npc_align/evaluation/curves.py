@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from npc_align.evaluation.runs import Run
+from npc_align.evaluation.terminal import table
 from npc_align.korean.speech_level import sentences
 from npc_align.likeness import jaccard, trigrams
 
@@ -129,10 +130,10 @@ def text(found: dict[str, Any]) -> str:
     nearest = [f"{near['likeness']:.0%}  {near['line']}\n      {near['training']}" for near in found["nearest"]]
     return "\n".join(
         [
-            _table(shown),
+            table(shown, numbers=True),
             f"\nwatch: held-out loss at least {WATCH_RATIO} times the train loss; overfitting: it rises while the train loss falls.\n",
             "Greedy lines that are training text, word for word, and the median likeness to the nearest training line:",
-            _table(learnt),
+            table(learnt, numbers=True),
             "\nNearest to a training line without being it, at the best checkpoint:",
             *nearest,
         ]
@@ -160,8 +161,3 @@ def _sentences(line: str) -> list[str]:
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)

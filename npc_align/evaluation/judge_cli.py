@@ -12,6 +12,7 @@ import click
 from npc_align.cli import json_option
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import CellName
+from npc_align.evaluation.terminal import figures
 
 
 @click.command()
@@ -109,9 +110,3 @@ def _rows(name: str, entry: Mapping[str, Any]) -> Sequence[str]:
         first, second = (f"{step[side]['model']}/{step[side]['decoding']}" for side in ("first", "second"))
         rows.append(f"  {second + ' - ' + first:<40}{figures(step, mean, signed=True)}  paired")
     return rows
-
-
-def figures(interval: Mapping[str, Any], mean: bool = False, signed: bool = False) -> str:
-    """An interval in words, as a share or as a number."""
-    form = f"{'+' if signed else ''}{'.3f' if mean else '.1%'}"
-    return f"{interval['value']:{form}} ({interval['low']:{form}} to {interval['high']:{form}})"

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from npc_align.cli import json_option
-from npc_align.evaluation.judge_cli import figures, parse_cells
+from npc_align.evaluation.judge_cli import parse_cells
+from npc_align.evaluation.terminal import figures
 
 # The labelling screen belongs to the stage between the trainings, which this library doesn't import: it is run as the user would.
 _NPC_PREF = (sys.executable, "-c", "from preference_data.cli import main; main(prog_name='npc-pref')")
