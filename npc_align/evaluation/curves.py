@@ -7,9 +7,12 @@ while the train loss goes on falling.
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import click
 
 from npc_align.evaluation.runs import Run
 from npc_align.evaluation.terminal import table
@@ -85,20 +88,22 @@ def memory(run: Run, training: Sequence[str]) -> tuple[list[Memory], list[dict[s
     grams = [(line, trigrams(line)) for line in training]
     found = []
     near: list[dict[str, Any]] = []
-    for step in run.sampled_steps():
-        lines = [sample.line for sample in run.samples(step)]
-        own = [part for line in lines for part in _sentences(line)]
-        nearest = [_nearest(line, grams) for line in lines]
-        found.append(
-            Memory(
-                step,
-                sum(_plain(line) in known_lines for line in lines) / len(lines),
-                sum(part in known_sentences for part in own) / max(1, len(own)),
-                statistics.median(likeness for likeness, _ in nearest),
+    label = "Comparing lines with the training text"
+    with click.progressbar(run.sampled_steps(), label=label, file=sys.stderr) as steps:
+        for step in steps:
+            lines = [sample.line for sample in run.samples(step)]
+            own = [part for line in lines for part in _sentences(line)]
+            nearest = [_nearest(line, grams) for line in lines]
+            found.append(
+                Memory(
+                    step,
+                    sum(_plain(line) in known_lines for line in lines) / len(lines),
+                    sum(part in known_sentences for part in own) / max(1, len(own)),
+                    statistics.median(likeness for likeness, _ in nearest),
+                )
             )
-        )
-        if step == run.best_step:
-            near = _shown(lines, nearest)
+            if step == run.best_step:
+                near = _shown(lines, nearest)
     return found, near
 
 
