@@ -76,8 +76,11 @@ class OptimSection:
     """Trade time for memory; for models that don't fit otherwise."""
     compile: bool = False
     """Run the decoder layers through torch.compile; for single CPU processes, elsewhere it is announced and left alone."""
-    group_by_length: bool = True
-    """Batches of records of like length, shuffled: less padding, every record once an epoch, every token of the same weight."""
+    group_by_length: bool = False
+    """Batches of records of like length, shuffled: less padding, every record once an epoch, every token of the same weight.
+
+    So that it has, a step of long lines counts for more than one of short lines, and the logged loss of single steps varies with it.
+    """
     logging_steps: int = 5
     eval_steps: int | None = None
     """Evaluate and save every so many steps; null: once an epoch."""
