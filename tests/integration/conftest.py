@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import defaultdict
@@ -119,6 +120,13 @@ def dpo_arguments(sft_run: Path, preferences: Path, small_corpus: Path) -> Seque
 def dpo_run(commands: Commands, dpo_arguments: Sequence[str]) -> Path:
     commands.launch("dpo/train.py", "output_dir=runs/dpo", *dpo_arguments)
     return commands.work / "runs/dpo"
+
+
+def free_port() -> int:
+    """A port for the processes of a launch: the launchers' fixed one may be another test's."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def adapter_tensors(folder: Path) -> dict[str, Any]:

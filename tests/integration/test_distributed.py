@@ -15,7 +15,7 @@ from npc_align.domain import load_domain
 from npc_align.modeling.generation import Decoding, generate_lines
 from npc_align.modeling.load import load_for_generation
 from npc_align.prompt import render
-from tests.integration.conftest import BIN, ROOT, Commands, adapter_tensors, metrics
+from tests.integration.conftest import BIN, ROOT, Commands, adapter_tensors, free_port, metrics
 from tests.unit.tiny_trainers import adapter_of
 
 
@@ -41,7 +41,7 @@ def arguments(tiny_model: Path, small_corpus: Path, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="module")
 def ddp_run(commands: Commands, arguments: tuple[str, ...]) -> Path:
     # accelerate launches several CPU processes by MPI only; its shipped ddp.yaml is for GPUs.
-    launcher = (BIN / "torchrun", "--nproc-per-node", "2", "--master-port", "29517", ROOT / "dpo/train.py")
+    launcher = (BIN / "torchrun", "--nproc-per-node", "2", "--master-port", str(free_port()), ROOT / "dpo/train.py")
     cache = str(commands.work / "ddp-cache")
     commands.run(*launcher, "output_dir=runs/ddp-dpo", *arguments, NPC_ALIGN_CACHE=cache, ACCELERATE_USE_CPU="true")
     return commands.work / "runs/ddp-dpo"
@@ -75,10 +75,11 @@ def test_ddp_on_two_processes_trains_dpo(commands: Commands, ddp_run: Path, argu
 
 
 def zero_config(stage: int, folder: Path) -> Path:
-    """The shipped config with nothing changed but CPU use, precision and process count."""
+    """The shipped config with nothing changed but CPU use, precision, process count and port."""
     settings = yaml.safe_load((ROOT / f"configs/accelerate/zero{stage}.yaml").read_text(encoding="utf-8"))
     path = folder / f"zero{stage}.yaml"
-    path.write_text(yaml.safe_dump(settings | {"use_cpu": True, "mixed_precision": "no", "num_processes": 2}), encoding="utf-8")
+    small = {"use_cpu": True, "mixed_precision": "no", "num_processes": 2, "main_process_port": free_port()}
+    path.write_text(yaml.safe_dump(settings | small), encoding="utf-8")
     return path
 
 

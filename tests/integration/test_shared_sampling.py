@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from preference_data.store import open_store
-from tests.integration.conftest import BIN, Commands
+from tests.integration.conftest import BIN, Commands, free_port
 
 
 def sampled(path: Path) -> list[tuple[str, str]]:
@@ -23,6 +23,7 @@ def test_two_processes_add_what_one_adds(commands: Commands, tiny_model: Path, s
     alone = commands.tool("npc-pref", "generate", "--store", one, *options)
     # As documented for GPUs; with --cpu, accelerate starts one process whatever the number.
     launcher = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+    launcher += ("--main_process_port", str(free_port()))
     shared = commands.run(
         BIN / "accelerate", "launch", *launcher, BIN / "npc-pref", "generate", "--store", two, *options, OMP_NUM_THREADS="1"
     )
