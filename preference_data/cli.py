@@ -16,7 +16,7 @@ from npc_align.errors import UserError
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
 from preference_data.export_cli import export
 from preference_data.label_cli import label
-from preference_data.options import opened, store_option
+from preference_data.options import listed, opened, store_option
 from preference_data.pair_cli import pair
 from preference_data.people_cli import agreement, assign, review, stats
 from preference_data.read_cli import read
@@ -74,22 +74,27 @@ for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, a
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1))
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
-def generate(store_path: Path, **options: Any) -> None:
+@click.option(
+    "--mistaken", default="", metavar="KIND,…", help="Only the prompts for which a checked sample breaks one of these rules."
+)
+def generate(store_path: Path, mistaken: str, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch), or from a server such as vLLM or llama.cpp (doesn't).
 
     \b
     Example: npc-pref generate --model runs/sft --samples 4
     Example: npc-pref generate --server http://localhost:8000/v1 --model npc-greeter
+    Example: npc-pref generate --mistaken class_item_mismatch,result_contradiction --samples 6 --seed 1
 
     On several GPUs the processes share the prompts: accelerate launch --multi_gpu $(which npc-pref) generate
 
     Interrupted, the same command goes on. For another round after DPO, sample runs/dpo into the same store: npc-pref pair then takes
-    the newest model's mistakes first. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY.
+    the newest model's mistakes first. After npc-pref check, --mistaken with another --seed samples more where the model erred: there
+    it errs again. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY.
     """
     from preference_data.generate import run
 
     with opened(store_path) as store:
-        new = run(store, **options)
+        new = run(store, mistaken=listed(mistaken), **options)
         click.echo(f"{store_path}: {new} new candidates, {store.count('candidate')} in all")
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from npc_align.domain import Domain
 from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import splits_file
+from npc_align.violation import KINDS
 from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
 from preference_data.server import Lines, Server, Take
 from preference_data.store import NewCandidate, Store
@@ -70,15 +71,18 @@ class Sampler(Protocol):
 
 def run(
     store: Store, *, model: str | None, server: str | None, corpus: Path | None, samples: int, temperature: float, top_p: float, seed: int,
-    batch_size: int, max_new_tokens: int, limit: int | None,
+    batch_size: int, max_new_tokens: int, limit: int | None, mistaken: Collection[str] = (),
 ) -> int:  # fmt: skip
     """Sample candidates for the training prompts into the store; what the same command began before is continued.
+
+    Args:
+        mistaken: where given, only the prompts for which some sample breaks one of these rules: a model errs again where it erred.
 
     Returns:
         New candidates: a line that the store has already isn't added twice.
 
     Raises:
-        UserError: no such model, server or corpus, or a model trained on another domain than the store's.
+        UserError: no such model, server or corpus, a model trained on another domain than the store's, or no such prompts.
     """
     sampling = Sampling(samples, temperature, top_p, seed, max_new_tokens)
     sampler: Sampler
@@ -91,24 +95,44 @@ def run(
             raise UserError("--server needs --model NAME as well: the name under which the server knows the model")
         sampler = ServedModel(Server(server, model), store.domain, sampling)
     source = corpus_of(corpus, store.domain)
-    prompts = training_prompts(source, store.domain)[:limit]
-    plan = _plan(sampler, store.domain, source, sampling, batch_size, len(prompts))
+    prompts = training_prompts(source, store.domain)
+    if mistaken:
+        prompts = _where_it_erred(store, prompts, mistaken)
+    prompts = prompts[:limit]
+    plan = _plan(sampler, store.domain, source, sampling, batch_size)
     # Under accelerate launch every process takes its share of the chunks; they write to the one store.
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     starts = range(rank * _CHUNK, len(prompts), world * _CHUNK)
-    ahead = [start for start in starts if store.meta(_chunk_key(plan, start)) != "done"]
+    keys = {start: _chunk_key(plan, start, prompts[start : start + _CHUNK], store.domain) for start in starts}
+    ahead = [start for start in starts if store.meta(keys[start]) != "done"]
     share, again = f" (process {rank + 1} of {world})" if world > 1 else "", len(starts) - len(ahead)
     before = f"; {again} of {len(starts)} chunks done before" if again else ""
     click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{share}{before}", err=True)
     new = 0
     with click.progressbar(ahead, label="sampling", file=sys.stderr, hidden=rank > 0) as bar:
         for start in bar:
-            new += _sample_chunk(store, sampler, prompts[start : start + _CHUNK], sampling, start, _chunk_key(plan, start))
+            new += _sample_chunk(store, sampler, prompts[start : start + _CHUNK], sampling, start, keys[start])
     return new
 
 
-def _chunk_key(plan: str, start: int) -> str:
-    return f"sampled:{plan}:{start}"
+def _where_it_erred(store: Store, prompts: Sequence[TrainingPrompt], kinds: Collection[str]) -> list[TrainingPrompt]:
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise UserError(f"--mistaken {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
+    # Samples that aren't checked yet say nothing: an interrupted run's own must not change which prompts it goes on with.
+    samples = store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'")
+    erred = {c.prompt_id for c in samples if any(v["kind"] in kinds for v in c.violations or ())}
+    found = [p for p in prompts if store.prompt_id(p.attributes) in erred]
+    if not found:
+        first = f"npc-pref generate without --mistaken, then npc-pref check --store {store.path}"
+        raise UserError(f"--mistaken {', '.join(kinds)}: no checked sample in {store.path} breaks that; first: {first}")
+    return found
+
+
+def _chunk_key(plan: str, start: int, prompts: Sequence[TrainingPrompt], domain: Domain) -> str:
+    """By what the chunk asks, so that a run over more prompts takes over what one over fewer has done."""
+    asked = hashlib.sha256("\n".join(domain.combination(prompt.attributes) for prompt in prompts).encode()).hexdigest()[:16]
+    return f"sampled:{plan}:{start}:{asked}"
 
 
 def _sample_chunk(
@@ -175,9 +199,9 @@ class ServedModel:
         self.server.sample(texts, knobs, take)
 
 
-def _plan(sampler: Sampler, world: Domain, corpus: Path, sampling: Sampling, batch_size: int, prompts: int) -> str:
+def _plan(sampler: Sampler, world: Domain, corpus: Path, sampling: Sampling, batch_size: int) -> str:
     """A hash of all that decides which lines are sampled; the batch size does, since a batch draws from one generator."""
     fixed = splits_file(corpus)  # which lines train, and so which prompts are sampled
     corpus_hash = hashlib.sha256(corpus.read_bytes() + (fixed.read_bytes() if fixed.is_file() else b"")).hexdigest()
-    parts = [sampler.name, sampler.identity(), world.content_hash, corpus_hash, str(sampling), str(batch_size), str(prompts)]
+    parts = [sampler.name, sampler.identity(), world.content_hash, corpus_hash, str(sampling), str(batch_size)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from npc_align.cli import json_option
-from preference_data.options import opened, store_option
+from preference_data.options import listed, opened, store_option
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -92,7 +92,7 @@ def pair(
         return
 
     limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share, mix=_weights(mix), total=limit)
-    held_out = [kind.strip() for kind in hold_out.split(",") if kind.strip()]
+    held_out = listed(hold_out)
     with opened(store_path) as store:
         scorer = partial(pair_margins, store, model=model, batch_size=batch_size) if order == "uncertain" else None
         report = pair_store(store, limits, held_out, corpus, seed, scorer)
@@ -104,7 +104,7 @@ def pair(
 def _weights(text: str) -> dict[str, float]:
     """`KIND=N,…` as a mapping."""
     weights = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in listed(text):
         kind, _, number = part.partition("=")
         try:
             weights[kind.strip()] = float(number)

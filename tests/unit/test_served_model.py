@@ -293,3 +293,39 @@ def test_a_server_is_told_which_model(store_path: Path, url: str, fake: Fake) ->
     assert result.exit_code == 1
     assert "needs --model NAME" in result.output
     assert fake.requests == []
+
+
+def test_more_prompts_take_over_what_fewer_have_done(store_path: Path, url: str, fake: Fake) -> None:
+    assert sampled(store_path, url, "--limit", 8).exit_code == 0
+    result = sampled(store_path, url, "--limit", 16)
+    assert result.exit_code == 0, result.output
+    assert "2 of 4 chunks done before" in result.output
+    assert len(fake.requests) == len({request["prompt"] for request in fake.requests}) == 16
+
+
+def test_mistaken_asks_again_only_where_a_sample_erred(store_path: Path, url: str, fake: Fake) -> None:
+    assert sampled(store_path, url).exit_code == 0
+    early = sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1)
+    assert early.exit_code == 1, "nothing is checked yet"
+    assert "npc-pref check" in early.output
+    assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
+    store = open_store(store_path)
+    erred = {
+        c.text
+        for c in store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'")
+        if any(v["kind"] == "tone_break" for v in c.violations or ())
+    }
+    store.close()
+    fake.requests.clear()
+    result = sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert 0 < len(erred) < 10
+    assert {request["prompt"] for request in fake.requests} == erred
+    assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
+    assert len(fake.requests) == len(erred), "done once, although its own samples are not checked"
+
+
+def test_an_unknown_kind_is_named(store_path: Path, url: str) -> None:
+    result = sampled(store_path, url, "--mistaken", "tone")
+    assert result.exit_code == 1
+    assert "--mistaken tone: no such kind; there are: tone_break" in result.output
