@@ -40,6 +40,10 @@ AMOUNTS = words(
     "중 데 전 후 뒤 값 보증금 가게 집"
 )
 GENERIC = words("것 거 걸 게 놈 녀석 물건 쪽 데 만 정도")
+# Nouns before 또 that are no other thing: what any of the shop's goods may be called, and times.
+GOODS_OR_TIMES = words(
+    "무기 장비 연장 병기 쇠붙이 짝 짝꿍 단짝 친구 어제 그제 그저께 엊그제 새벽 아침 점심 저녁 낮 봄 여름 가을 겨울 올해 내년 요즘 당분간"
+)
 DENYING = words("안 못 말 아니 않 싫 무슨 왜 어찌 됐 모르 관두 그만두 그만 사양하 필요없 절대 차라리")
 QUESTIONING = words("무슨 왜 어찌 누가 뭐하러 어째서 웬 어떻게")
 # What follows an item that is only a measure, a place, an owner, or left out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npc_align.checks.item_clauses import PEOPLE, Mention, Sentence, is_past, tells_of_others
-from npc_align.checks.item_moods import AGAIN, ASIDE, DENYING, OTHER, POINTING, QUESTIONING, SAME
+from npc_align.checks.item_moods import AGAIN, AMOUNTS, ASIDE, DENYING, GOODS_OR_TIMES, OTHER, POINTING, QUESTIONING, SAME
 from npc_align.checks.item_reader import Reader
 from npc_align.korean.morphemes import Token
 
@@ -105,13 +105,19 @@ def _asks_for_named(sentence: Sentence, stand_ins: frozenset[str]) -> bool:
     """Whether the sentence asks for what went before by one of these words, and for nothing else."""
     for i, token in enumerate(sentence.morphemes):
         like = token.form in ("같", "똑같") and token.tag[0] == "V"
-        if token.form not in stand_ins and not (like and stand_ins & AGAIN):
+        if (token.form not in stand_ins and not (like and stand_ins & AGAIN)) or _of_something_else(sentence, i):
             continue
         reader = Reader(sentence, Mention(frozenset(), token.start, token.end, i, i), False, False)
         at = reader.predicate(i + 1 + like)
         if at is not None and reader.does_ask(at):
             return True
     return False
+
+
+def _of_something_else(sentence: Sentence, place: int) -> bool:
+    """Whether a word such as 또 has an object of its own before it ("그 돈 또 줘")."""
+    before = [t for t in sentence.morphemes[:place] if t.tag != "JKO"][-1:]
+    return any(t.tag == "NNG" and t.form not in AMOUNTS | GOODS_OR_TIMES for t in before)
 
 
 def _asks_outright(sentence: Sentence) -> bool:
