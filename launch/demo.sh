@@ -4,11 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2 --limit 1400) corrupt=(--limit 1400) grid=(--search 8) judge=()
+out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch --samples 6 --seed 1) corrupt=() grid=(--search 8) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
+  again=(--mistaken broken_form,tone_break,mixed_speech,class_item_mismatch --limit 4 --seed 1)
   corrupt=(--limit 24)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
@@ -25,10 +26,13 @@ step sft      launch/sft.sh output_dir="$out/sft" data.corpus="$corpus" "${sft[@
 store="$out/pref/prefs.db"
 [[ -e "$store" ]] || npc-pref init --store "$store"
 step generate npc-pref generate --store "$store" --model "$out/sft" "${generate[@]}"
+step check    npc-pref check --store "$store"
+# More samples where the SFT model errs under greedy decoding too, and several times as many pairs of it: npc-eval run on the
+# validation prompts shows what that is.
+step resample npc-pref generate --store "$store" --model "$out/sft" "${again[@]}"
 step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
-# Three and more times as many pairs of what the SFT model gets wrong under greedy decoding (npc-eval run on its validation prompts).
-step pair     npc-pref pair --store "$store" --limit 640 --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,hallucinated_item=2
+step pair     npc-pref pair --store "$store" --limit 880 --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,hallucinated_item=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"

@@ -75,7 +75,10 @@ for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, a
 @click.option("--max-new-tokens", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
 @click.option(
-    "--mistaken", default="", metavar="KIND,…", help="Only the prompts for which a checked sample breaks one of these rules."
+    "--mistaken",
+    default="",
+    metavar="KIND,…",
+    help="Only the prompts where a checked sample of another --seed breaks one of these rules.",
 )
 def generate(store_path: Path, mistaken: str, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch), or from a server such as vLLM or llama.cpp (doesn't).

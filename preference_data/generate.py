@@ -26,6 +26,7 @@ from preference_data.server import Lines, Server, Take
 from preference_data.store import NewCandidate, Store
 
 _CHUNK = 64  # prompts between two writes: what a kill can cost
+_SEED_STEP = 1_000_003  # between the seeds of two runs; a chunk adds the place of its first prompt
 _DEFAULT_MODEL = "runs/sft"
 
 
@@ -76,7 +77,8 @@ def run(
     """Sample candidates for the training prompts into the store; what the same command began before is continued.
 
     Args:
-        mistaken: where given, only the prompts for which some sample breaks one of these rules: a model errs again where it erred.
+        mistaken: where given, only the prompts for which a checked sample of another seed breaks one of these rules: a model errs
+            again where it erred.
 
     Returns:
         New candidates: a line that the store has already isn't added twice.
@@ -97,7 +99,7 @@ def run(
     source = corpus_of(corpus, store.domain)
     prompts = training_prompts(source, store.domain)
     if mistaken:
-        prompts = _where_it_erred(store, prompts, mistaken)
+        prompts = _where_it_erred(store, prompts, mistaken, seed)
     prompts = prompts[:limit]
     plan = _plan(sampler, store.domain, source, sampling, batch_size)
     # Under accelerate launch every process takes its share of the chunks; they write to the one store.
@@ -115,17 +117,18 @@ def run(
     return new
 
 
-def _where_it_erred(store: Store, prompts: Sequence[TrainingPrompt], kinds: Collection[str]) -> list[TrainingPrompt]:
+def _where_it_erred(store: Store, prompts: Sequence[TrainingPrompt], kinds: Collection[str], seed: int) -> list[TrainingPrompt]:
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise UserError(f"--mistaken {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
-    # Samples that aren't checked yet say nothing: an interrupted run's own must not change which prompts it goes on with.
     samples = store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'")
-    erred = {c.prompt_id for c in samples if any(v["kind"] in kinds for v in c.violations or ())}
+    # What this run itself samples must not change which prompts it asks, or it would never be done.
+    others = (c for c in samples if c.origin["seed"] // _SEED_STEP != seed)
+    erred = {c.prompt_id for c in others if any(v["kind"] in kinds for v in c.violations or ())}
     found = [p for p in prompts if store.prompt_id(p.attributes) in erred]
     if not found:
-        first = f"npc-pref generate without --mistaken, then npc-pref check --store {store.path}"
-        raise UserError(f"--mistaken {', '.join(kinds)}: no checked sample in {store.path} breaks that; first: {first}")
+        first = f"npc-pref generate with another --seed and without --mistaken, then npc-pref check --store {store.path}"
+        raise UserError(f"--mistaken {', '.join(kinds)}: no checked sample of another seed breaks that; first: {first}")
     return found
 
 
@@ -142,7 +145,7 @@ def _sample_chunk(
     done: set[int] = set(json.loads(store.meta(key) or "[]"))
     places = [place for place in range(len(chunk)) if place not in done]
     asked = [chunk[place] for place in places]
-    texts, seed = sampler.texts(asked), sampling.seed * 1_000_003 + start
+    texts, seed = sampler.texts(asked), sampling.seed * _SEED_STEP + start
     answers: dict[int, Lines] = {}
     try:
         sampler.sample(texts, seed, answers.__setitem__)

@@ -322,7 +322,9 @@ def test_mistaken_asks_again_only_where_a_sample_erred(store_path: Path, url: st
     assert 0 < len(erred) < 10
     assert {request["prompt"] for request in fake.requests} == erred
     assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
-    assert len(fake.requests) == len(erred), "done once, although its own samples are not checked"
+    assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
+    assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
+    assert len(fake.requests) == len(erred), "done once: what it sampled itself sends it nowhere"
 
 
 def test_an_unknown_kind_is_named(store_path: Path, url: str) -> None:
