@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from importlib import metadata, resources
+from importlib import resources
 from typing import Any
 
 from npc_align.checks import forms, items, particles, results, speech, text, truncation, visits
@@ -58,6 +58,8 @@ def verdicts(line: str, attributes: Mapping[str, Any], domain: Domain, *, finish
 
 def rules_hash(domain: Domain) -> str:
     """16 hex digits that change with the rules' source, the domain or Kiwi's version: verdicts are comparable where it is equal."""
+    from importlib import metadata  # here, since it brings zipfile and email with it, and most callers never ask
+
     digest = hashlib.sha256()
     for package in ("npc_align.korean", "npc_align.checks"):
         for source in sorted(resources.files(package).iterdir(), key=lambda path: path.name):

@@ -32,9 +32,10 @@ _STRETCH = (
 
 def _syllables(fits: Callable[[int, int], bool]) -> str:
     """A character class of the syllables whose vowel and final consonant (as indices) fit."""
-    found = [c for c in range(0xAC00, 0xD7A4) if fits(*divmod((c - 0xAC00) % 588, 28))]
+    found = [c for c in range(588) if fits(*divmod(c, 28))]  # those that begin with ㄱ; the other initials repeat them
     starts, ends = (sorted({*found} - {c + step for c in found}) for step in (1, -1))
-    return "[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in zip(starts, ends, strict=True)) + "]"
+    runs = list(zip(starts, ends, strict=True))
+    return "[" + "".join(f"{chr(at + a)}-{chr(at + b)}" for at in range(0xAC00, 0xD7A4, 588) for a, b in runs) + "]"
 
 
 _OPEN = _syllables(lambda vowel, final: final == 0)

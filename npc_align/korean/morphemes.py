@@ -93,11 +93,11 @@ def kiwi() -> Any:
 
     For what `tokens` doesn't give: joining morphemes to words, and the likelihood of a reading.
     """
-    # Imported here: whoever only imports the checks shouldn't pay for loading. Titles of several words and typos aren't needed,
-    # and take half of it.
+    # Imported here: whoever only imports the checks shouldn't pay for loading. Encyclopedia titles and typos aren't needed, take half
+    # of it, and mislead: with them 지팡이 is a title 지팡 and its particle.
     from kiwipiepy import Kiwi
 
-    return Kiwi(num_workers=1, load_multi_dict=False, load_typo_dict=False)
+    return Kiwi(num_workers=1, load_default_dict=False, load_multi_dict=False, load_typo_dict=False)
 
 
 @lru_cache(maxsize=8192)
