@@ -15,7 +15,7 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	tests/install-debian-packages.sh
 	$(MAKE) --no-print-directory lint
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

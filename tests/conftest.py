@@ -11,8 +11,27 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Two test processes share two cores: threads of a tiny model that wait by spinning take them from each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent.parent
+# Minutes each; the rest are seconds.
+LONGEST = ("test_pipeline.py", "test_distributed.py", "test_exaone_run.py", "test_bad_input.py", "test_packaging.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, then the rest of the real command lines, then the unit tests.
+
+    pytest-xdist hands files out in this order (`--no-loadscope-reorder`; by itself it goes by the number of tests, and the few
+    long ones come last), so that the two processes end together.
+    """
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), item.path.parent.name != "integration"
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

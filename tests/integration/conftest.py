@@ -56,6 +56,10 @@ class Commands:
         config = config or ROOT / "configs/accelerate/cpu.yaml"
         return self.run(BIN / "accelerate", "launch", "--config_file", config, ROOT / script, *arguments, **extra)
 
+    def script(self, script: str, *arguments: str | Path, **extra: Any) -> subprocess.CompletedProcess[str]:
+        """The same without the launcher, which loads torch once more: for what comes after a launched run."""
+        return self.run(BIN / "python", ROOT / script, *arguments, **extra)
+
     def tool(self, name: str, *arguments: str | Path, **extra: Any) -> subprocess.CompletedProcess[str]:
         return self.run(BIN / name, *arguments, **extra)
 
@@ -102,7 +106,7 @@ def preferences(commands: Commands, sft_run: Path, small_corpus: Path) -> Path:
     commands.tool("npc-pref", "generate", "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
     commands.tool("npc-pref", "corrupt", "--corpus", small_corpus, "--limit", "10")
     commands.tool("npc-pref", "check")
-    commands.tool("npc-pref", "pair", "--corpus", small_corpus)
+    commands.tool("npc-pref", "pair", "--corpus", small_corpus, "--hold-out", "josa_error")
     commands.tool("npc-pref", "export", "--output", out)
     return commands.work / out
 

@@ -25,9 +25,10 @@ def base_install(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(source)]
     done = subprocess.run(build, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    venv.create(work / "env", with_pip=True)
+    venv.create(work / "env", with_pip=False)
     (wheel,) = work.glob("*.whl")
-    install = [work / "env/bin/python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
+    pip = [sys.executable, "-m", "pip", "--python", work / "env/bin/python"]  # ours, rather than one more to install
+    install = [*pip, "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
     done = subprocess.run([str(c) for c in install], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return work / "env/bin"

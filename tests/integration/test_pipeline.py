@@ -16,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+from npc_align.evaluation.judges.held_out import held_out_kinds
 from tests.integration.conftest import BIN, ROOT, SAMPLING, Commands, adapter_tensors, metrics
 
 
@@ -61,13 +62,13 @@ def test_best_checkpoint_becomes_the_adapter(sft_run: Path) -> None:
 
 def test_finished_run_is_reused(commands: Commands, sft_run: Path, sft_arguments: Sequence[str]) -> None:
     before = (sft_run / "adapter/adapter_model.safetensors").stat().st_mtime_ns
-    done = commands.launch("sft/train.py", "output_dir=runs/sft", *sft_arguments)
+    done = commands.script("sft/train.py", "output_dir=runs/sft", *sft_arguments)
     assert "finished before" in done.stdout
     assert (sft_run / "adapter/adapter_model.safetensors").stat().st_mtime_ns == before
 
 
 def test_another_config_in_the_same_folder_is_refused(commands: Commands, sft_run: Path, sft_arguments: Sequence[str]) -> None:
-    done = commands.launch("sft/train.py", "output_dir=runs/sft", *sft_arguments, "lora.r=8", check=False)
+    done = commands.script("sft/train.py", "output_dir=runs/sft", *sft_arguments, "lora.r=8", check=False)
     assert done.returncode != 0
     assert "another config" in done.stderr
 
@@ -86,7 +87,7 @@ def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Pat
     process.wait()
     assert not (target / "result.json").exists(), "killed too late to show anything"
     assert list(target.glob("checkpoint-*"))
-    done = commands.launch("sft/train.py", "output_dir=runs/killed", *sft_arguments)
+    done = commands.script("sft/train.py", "output_dir=runs/killed", *sft_arguments)
     assert "resuming from" in done.stdout
     whole, resumed = (adapter_tensors(max(run.glob("checkpoint-*"), key=lambda p: int(p.name[11:]))) for run in (sft_run, target))
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
@@ -120,17 +121,16 @@ def test_candidates_come_from_training_prompts_only(preferences: Path, small_cor
 def test_interrupted_sampling_goes_on_to_the_same_candidates(
     commands: Commands, preferences: Path, sft_run: Path, small_corpus: Path
 ) -> None:
-    """A kill between two chunks leaves lines without the note that they are done; the same command adds nothing twice."""
-    store_path = commands.work / "runs/again.db"
-    commands.tool("npc-pref", "init", "--store", store_path)
-    generate = ("npc-pref", "generate", "--store", store_path, "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
-    commands.tool(*generate)
-    once = candidates_of(store_path)
-    with sqlite3.connect(store_path) as db:
+    """A kill between two chunks leaves some lines, without the note that they are done; the same command adds the others."""
+    store_path, half = commands.work / "runs/again.db", "json_extract(origin, '$.kind') = 'sampled' AND id < '8'"
+    with sqlite3.connect(preferences.with_name("prefs.db")) as whole, sqlite3.connect(store_path) as db:
+        whole.backup(db)
         db.execute("DELETE FROM meta WHERE key LIKE 'sampled:%'")
-    db.close()
-    commands.tool(*generate)
-    assert candidates_of(store_path) == once == candidates_of(preferences.with_name("prefs.db"))
+        assert db.execute(f"DELETE FROM candidate WHERE {half}").rowcount > 10
+    for connection in (whole, db):
+        connection.close()
+    commands.tool("npc-pref", "generate", "--store", store_path, "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
+    assert candidates_of(store_path) == candidates_of(preferences.with_name("prefs.db"))
 
 
 def test_preferences_are_trl_records(preferences: Path) -> None:
@@ -153,6 +153,7 @@ def test_dpo_starts_at_the_reference_and_continues_the_one_adapter(sft_run: Path
     assert all(not torch.equal(before[k], after[k]) for k in before)
     manifest = json.loads((dpo_run / "manifest.json").read_text())
     assert manifest["reference"]["hash"] == manifest["inputs"]["adapter"]
+    assert held_out_kinds([str(sft_run), str(dpo_run)]) == ("josa_error",), "what the pairs kept out reaches the judges"
 
 
 def test_dpo_chooses_by_greedy_violations(dpo_run: Path) -> None:
@@ -172,7 +173,7 @@ def test_the_last_step_is_evaluated_and_no_step_twice(sft_run: Path, dpo_run: Pa
 def test_dpo_refuses_prompts_of_another_renderer(commands: Commands, dpo_arguments: Sequence[str], preferences: Path) -> None:
     changed = commands.work / "changed.jsonl"
     changed.write_text(preferences.read_text().replace("### User:", "### Human:"))
-    done = commands.launch("dpo/train.py", "output_dir=runs/refused", *dpo_arguments, f"data.pairs={changed}", check=False)
+    done = commands.script("dpo/train.py", "output_dir=runs/refused", *dpo_arguments, f"data.pairs={changed}", check=False)
     assert done.returncode != 0
     assert "renderer" in done.stderr
     assert "Traceback" not in done.stderr.split("accelerate")[0]
@@ -259,7 +260,7 @@ def test_chat_answers_with_a_line(commands: Commands, sft_run: Path) -> None:
 
 
 def test_a_run_that_drifts_past_a_bound_stops_and_keeps_its_best(commands: Commands, sft_arguments: Sequence[str]) -> None:
-    done = commands.launch("sft/train.py", "output_dir=runs/drift", *sft_arguments, "drift.length=0.01")
+    done = commands.script("sft/train.py", "output_dir=runs/drift", *sft_arguments, "drift.length=0.01")
     run = commands.work / "runs/drift"
     evaluations = [row for row in metrics(run) if "eval_loss" in row]
     assert [row["epoch"] for row in evaluations] == [1.0], "two epochs were asked for"
@@ -278,7 +279,7 @@ def test_interrupted_dpo_resumes_to_the_same_weights(commands: Commands, dpo_run
     (target / "config.yaml").write_text(config)
     with (target / "metrics.jsonl").open("a") as out:
         out.write('{"step": 9')  # a killed run may leave half a row
-    done = commands.launch("dpo/train.py", "output_dir=runs/dpo-killed", *dpo_arguments)
+    done = commands.script("dpo/train.py", "output_dir=runs/dpo-killed", *dpo_arguments)
     assert "resuming from" in done.stdout
     last = checkpoints[-1].name
     whole, resumed = adapter_tensors(dpo_run / last), adapter_tensors(target / last)
