@@ -15,7 +15,7 @@ import click
 
 from npc_align.checks import rules_hash
 from npc_align.domain import Attributes
-from npc_align.evaluation.folder import JudgedLine, ModelScore, StoredLines, read_stored, write_stored
+from npc_align.evaluation.folder import JudgedLine, ModelScore, StoredLines, forget_result, read_stored, write_stored
 from npc_align.evaluation.measure import generated_lines, held_out_loss, judged
 from npc_align.evaluation.presets import effective
 from npc_align.evaluation.run import Inputs, Request, content_hash, weights_stamp
@@ -118,6 +118,8 @@ class ModelBench:
                 lines = generated_lines(
                     loaded, prompts, decoding, batch_size=request.batch_size, seed=request.seed, progress=update
                 )
+        if file.is_file():
+            forget_result(request.output)
         write_stored(file, StoredLines(key, self._rules, lines))
         return lines
 

@@ -9,6 +9,7 @@ judges.json, readings.json       written by `npc-eval judge` and `npc-eval read`
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 from npc_align.domain import Attributes
 from npc_align.errors import UserError
 from npc_align.evaluation.statistics import Interval
-from npc_align.files import write_text
+from npc_align.files import file_hash, write_text
 
 RESULT, JUDGES, READINGS = "result.json", "judges.json", "readings.json"
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")  # of models and decodings: they become file names
@@ -172,6 +173,11 @@ def write_result(folder: Path, result: Result) -> None:
     write_text(folder / RESULT, json.dumps(asdict(result), ensure_ascii=False, indent=2) + "\n")
 
 
+def forget_result(folder: Path) -> None:
+    """Remove `result.json` before lines that it speaks of change: a run that stops on the way leaves no figures of other lines."""
+    (folder / RESULT).unlink(missing_ok=True)
+
+
 def lines_file(model: str, decoding: str) -> str:
     """Where the lines of a cell lie, relative to the folder."""
     return f"lines/{model}/{decoding}.jsonl"
@@ -199,6 +205,12 @@ def read_stored(path: Path) -> StoredLines | None:
         return StoredLines(head["key"], head["rules"], [JudgedLine(**row) for row in rows])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def lines_hash(folder: Path, result: Result) -> str:
+    """Changes with any of the result's lines or what the checks say of them: what `judges.json` is of."""
+    hashes = (file_hash(folder / cell.lines) for cell in result.cells)
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()[:16]
 
 
 def write_stored(path: Path, stored: StoredLines) -> None:

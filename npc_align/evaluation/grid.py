@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -83,6 +84,13 @@ class _Grid:
                     "report on --split test, or leave search out of --decodings"
                 )
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The models that are compared: each with the one before it, and the aligned one with the tuned one, wherever they stand."""
+        found = list(itertools.pairwise(self.labels))
+        named = (self.tuned, self.aligned)
+        return found if self.tuned == self.aligned or named in found or named[::-1] in found else [*found, named]
+
     def of(self, label: str) -> list[Decoding]:
         wide = self.plan.all_cells or label in (self.tuned, self.aligned)
         return self.decodings if wide else self.decodings[:1]
@@ -155,7 +163,7 @@ def evaluate(request: Request, plan: Plan) -> Result:
         corpus=str(request.corpus) if request.corpus else None,
         models={label: scores[label] for label in grid.labels},
         cells=[cell for label in grid.labels for cell in cells[label]],
-        differences=_differences(grid.labels, lines),
+        differences=_differences(grid.pairs, lines),
         headline=_headline(grid, choice, lines) if choice else None,
         seed=request.seed,
     )
@@ -189,15 +197,17 @@ def _headline(grid: _Grid, choice: _Choice, lines: Lines) -> Headline:
     )
 
 
-def _differences(labels: Sequence[str], lines: Lines) -> list[Difference]:
-    """Each model against the one before it under the same decoding, and each decoding against the model's first."""
+def _differences(pairs: Sequence[tuple[str, str]], lines: Lines) -> list[Difference]:
+    """Each pair of models under the same decoding, and each decoding against the model's first."""
     across = [
         (CellName(before, cell.decoding), cell)
-        for before, after in itertools.pairwise(labels)
+        for before, after in pairs
         for cell in lines
         if cell.model == after and CellName(before, cell.decoding) in lines
     ]
-    of_model = {label: [cell for cell in lines if cell.model == label] for label in labels}
+    of_model: dict[str, list[CellName]] = defaultdict(list)
+    for cell in lines:
+        of_model[cell.model].append(cell)
     within = [(first, other) for first, *others in of_model.values() for other in others]
     return [
         Difference(first, second, **asdict(paired_difference(_bad(lines[first]), _bad(lines[second]))))

@@ -131,6 +131,18 @@ def test_differences_are_second_minus_first_on_the_same_prompts(world: World) ->
     }
 
 
+def test_models_named_as_tuned_and_aligned_are_compared_wherever_they_stand(world: World) -> None:
+    world.bad, only_default = {("sft", "default"): 4, ("dpo", "default"): 1}, {"decodings": (Decoding(),)}
+    found = {
+        (d.first, d.second): d.value
+        for d in world.run("sft", "base", "dpo", **only_default, tuned="sft", aligned="dpo").differences
+    }
+    assert found[CellName("sft", "default"), CellName("dpo", "default")] == -3 / 8
+    assert found[CellName("base", "default"), CellName("dpo", "default")] == 1 / 8
+    (turned,) = world.run("sft", "dpo", **only_default, tuned="dpo", aligned="sft").differences
+    assert (turned.first.model, turned.second.model) == ("sft", "dpo"), "said once, in the order given"
+
+
 def test_no_search_no_headline(world: World) -> None:
     assert world.run().headline is None
 
@@ -189,6 +201,28 @@ def test_a_killed_grid_goes_on_with_the_cell_that_was_under_way(world: World) ->
     before = list(world.loaded)
     world.run("sft", "dpo")
     assert (len(world.generated), world.loaded) == (4, before), "nothing is missing, so nothing is loaded"
+
+
+@pytest.mark.parametrize("change", ["weights", "rules"])
+def test_a_grid_interrupted_over_other_lines_leaves_no_result_of_the_old_ones(world: World, change: str) -> None:
+    world.run("sft", "dpo")
+    setattr(world, change, "rules-2")
+    world.dies_at = "other"
+    with pytest.raises(KeyboardInterrupt):
+        world.run("sft", "dpo", decodings=(Decoding(), Decoding("other", knobs={"repetition_penalty": 1.3})))
+    with pytest.raises(UserError, match="npc-eval grid"):
+        read_result(world.output)
+    world.dies_at = ""
+    finished = world.run("sft", "dpo")
+    assert read_result(world.output) == finished
+
+
+def test_a_grid_interrupted_before_any_line_changed_keeps_its_result(world: World) -> None:
+    result = world.run("sft", "dpo")
+    world.dies_at = "other"
+    with pytest.raises(KeyboardInterrupt):
+        world.run("sft", "dpo", decodings=(Decoding(), Decoding("other", knobs={"repetition_penalty": 1.3})))
+    assert read_result(world.output) == result
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:-30], lambda _: "", lambda text: text.replace('"key"', '"kez"')])

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import click
 
 from npc_align.errors import UserError
-from npc_align.evaluation.folder import JUDGES, Cell, CellName, Result, read_lines, read_part, write_part
+from npc_align.evaluation.folder import JUDGES, Cell, CellName, Result, lines_hash, read_lines, read_part, write_part
 from npc_align.evaluation.judges import base, morphology
 from npc_align.evaluation.judges.base import About, Judge, Scores, Setting, Skipped, mean_interval
 from npc_align.evaluation.statistics import Interval, paired_difference, wilson
@@ -58,7 +59,7 @@ def judge_folder(setting: Setting, names: Sequence[str] = (), cells: Sequence[Ce
     if unknown:
         raise UserError(f"no judge {', '.join(unknown)}; there are: {', '.join(ALL)}")
     chosen = [named_cell(setting.result, name) for name in cells]
-    of = _lines_hash(setting)
+    of = lines_hash(setting.folder, setting.result)
     before = read_part(setting.folder, JUDGES) or {}
     found = {"of": of, "judges": {}, "skipped": {}} | (before if before.get("of") == of else {})
     for name in names or ALL:
@@ -87,10 +88,6 @@ def named_cell(result: Result, name: CellName) -> Cell:
     return cell
 
 
-def _lines_hash(setting: Setting) -> str:
-    return _hash(file_hash(setting.folder / cell.lines) for cell in setting.result.cells)
-
-
 def _hash(parts: Any) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -103,7 +100,7 @@ def _entry(judge: Judge, chosen: Sequence[Cell]) -> dict[str, Any]:
     for cell in chosen or _usual(judge, result):
         file = home / cell.model / f"{cell.decoding}.json"
         own = _hash([key, file_hash(judge.setting.folder / cell.lines)])
-        scores[cell.name] = _cached(file, own, lambda cell=cell: _judged(judge, cell))  # type: ignore[misc]
+        scores[cell.name] = _cached(file, own, partial(_judged, judge, cell))
     about = _cached(home / "about.json", key, lambda: asdict(_about(judge)))
     return {
         "title": judge.title,

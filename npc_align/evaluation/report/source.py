@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from npc_align.errors import UserError
-from npc_align.evaluation.folder import JUDGES, READINGS, JudgedLine, read_lines, read_part, read_result
+from npc_align.evaluation.folder import JUDGES, READINGS, JudgedLine, lines_hash, read_lines, read_part, read_result
 from npc_align.evaluation.statistics import wilson
 
 _ODD = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
@@ -49,7 +49,7 @@ class Evaluation:
     Attributes:
         result: result.json.
         prompts: attributes of each prompt; `cells[i].lines[j]` answers `prompts[j]`.
-        judges: judges.json, or None where `npc-eval judge` hasn't run.
+        judges: judges.json, or None where `npc-eval judge` hasn't run on these lines.
         readings: readings.json, or None where `npc-eval read` hasn't run.
     """
 
@@ -91,7 +91,10 @@ def read_evaluation(folder: Path) -> Evaluation:
     cells = [
         Cell(c.model, c.decoding, c.also, c.knobs, c.max_new_tokens, c.summary, tuple(map(_line, lines))) for c, lines in read
     ]
-    return Evaluation(asdict(result), tuple(prompts), tuple(cells), read_part(folder, JUDGES), read_part(folder, READINGS))
+    judges = read_part(folder, JUDGES)
+    if judges is not None and judges["of"] != lines_hash(folder, result):
+        judges = None  # they judged other lines than these
+    return Evaluation(asdict(result), tuple(prompts), tuple(cells), judges, read_part(folder, READINGS))
 
 
 def _line(judged: JudgedLine) -> Line:
