@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from npc_align.domain import load_domain
+from npc_align.evaluation.folder import JUDGES as JUDGES_FILE
 from npc_align.evaluation.folder import (
     Cell,
     CellName,
@@ -20,6 +21,9 @@ from npc_align.evaluation.folder import (
     Result,
     Tried,
     lines_file,
+    lines_hash,
+    read_result,
+    write_part,
     write_result,
     write_stored,
 )
@@ -117,23 +121,36 @@ def make_run(folder: Path, best: int = 20) -> Path:
     return folder
 
 
-JUDGES = {
+# judges.json but for what it is of: `write_judges` adds that.
+JUDGES: dict[str, Any] = {
     "judges": {
         "unknown_words": {
-            "title": "모르는 낱말",
+            "title": "Words unknown to the corpus and to Kiwi",
             "what": "말뭉치에 없는 낱말이 든 대사의 비율",
             "better": "lower",
             "unit": "share",
-            "accuracy": {"value": 0.87, "on": "test split, 420 lines"},
+            "accuracy": {"value": 0.87, "low": 0.81, "high": 0.92, "on": "test split, 420 lines"},
+            "reference": {"value": 0.006, "low": 0.002, "high": 0.021, "on": "335 test lines of the corpus"},
             "cells": [{"model": "dpo", "decoding": "default", "rate": {"value": 0.054, "low": 0.03, "high": 0.09}}],
             "differences": [],
         },
-        "fluency": {
+        "personality_classifier": {
+            "title": "Lines recognised as the prompt's personality",
+            "what": "성격을 알아본 대사의 비율",
+            "better": "higher",
+            "unit": "share",
+            "accuracy": {"value": 0.907, "low": 0.872, "high": 0.934, "on": "test split, 335 lines"},
+            "reference": None,
+            "cells": [{"model": "dpo", "decoding": "default", "rate": {"value": 0.88, "low": 0.84, "high": 0.91}}],
+            "differences": [],
+        },
+        "a_judge_of_tomorrow": {
             "title": "자연스러움",
             "what": "토큰당 로그확률",
             "better": "higher",
             "unit": "mean",
             "accuracy": None,
+            "reference": {"value": -3.42, "low": -3.55, "high": -3.29, "on": "60 test lines of the corpus"},
             "cells": [{"model": "dpo", "decoding": "default", "rate": {"value": -3.81, "low": -3.9, "high": -3.7}}],
             "differences": [
                 {
@@ -145,8 +162,16 @@ JUDGES = {
                 }
             ],
         },
-    }
+    },
+    "skipped": {"counterfactual_result": "needs an SFT run of another seed; run: npc-eval judge … --seed-model runs/sft-seed43"},
 }
+
+
+def write_judges(folder: Path, judges: Mapping[str, Any] = JUDGES) -> None:
+    """Write judges.json, of the folder's lines as they are now."""
+    write_part(folder, JUDGES_FILE, {"of": lines_hash(folder, read_result(folder)), **judges})
+
+
 READINGS = {
     "seed": 0,
     "readers": ["민지"],

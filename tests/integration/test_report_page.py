@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_evaluation import BAD, DOMAIN, JUDGES, PROMPTS, READINGS, fault, made_up_lines, make_evaluation, make_run
+from made_up_evaluation import (
+    BAD,
+    DOMAIN,
+    PROMPTS,
+    READINGS,
+    fault,
+    made_up_lines,
+    make_evaluation,
+    make_run,
+    write_judges,
+)
 
-from npc_align.evaluation.folder import JUDGES as JUDGES_FILE
 from npc_align.evaluation.folder import READINGS as READINGS_FILE
 from npc_align.evaluation.folder import JudgedLine, write_part
 from npc_align.evaluation.report.write import write_report
@@ -31,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dpo = made_up_lines("dpo")
     dpo[5] = JudgedLine(PROMPTS[5], RUDE, True, [fault("length", 0, 4, "첫째 까닭"), fault("repetition", 2, 200, "둘째 까닭")])
     folder = make_evaluation(work / "eval", gap=Interval(-0.125, -0.25, -0.01), lines={"dpo": dpo}, paths={"dpo": str(run)})
-    write_part(folder, JUDGES_FILE, JUDGES)
+    write_judges(folder)
     write_part(folder, READINGS_FILE, READINGS)
     return write_report(folder)[0]
 
@@ -90,7 +99,8 @@ def test_figures_are_read_back(open_page: Open, tmp_path: Path) -> None:
         assert page.locator("#cells tbody tr").count() == 4
         heat = page.locator('.heat[data-model="sft"] td small').all_inner_texts()
         assert sum(int(text.split("/")[0]) for text in heat) == BAD["sft"][0]
-        assert page.locator("#opinions-table tbody tr").count() == 1
+        assert page.locator("#opinions-table tbody tr").count() == 1 + 2, "a cell; the corpus' lines and the judges' own accuracy"
+        assert "--seed-model runs/sft-seed43" in page.inner_text("#skipped")
         assert page.locator(".panel .curve").count() >= 3
         shot = tmp_path / "page.png"
         page.screenshot(path=shot, full_page=True)

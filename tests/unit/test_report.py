@@ -6,21 +6,23 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_evaluation import DOMAIN, JUDGES, PROMPTS, READINGS, fault, made_up_lines, make_evaluation, make_run
+from made_up_evaluation import DOMAIN, JUDGES, PROMPTS, READINGS, fault, made_up_lines, make_evaluation, make_run, write_judges
 
 from npc_align.errors import UserError
 from npc_align.evaluation.cli import main
-from npc_align.evaluation.folder import JUDGES as JUDGES_FILE
 from npc_align.evaluation.folder import READINGS as READINGS_FILE
 from npc_align.evaluation.folder import JudgedLine, write_part
+from npc_align.evaluation.judges.judging import ALL
 from npc_align.evaluation.report.curves import panels, ticks
 from npc_align.evaluation.report.headline import headline
+from npc_align.evaluation.report.judges import NAMES
 from npc_align.evaluation.report.runs import read_run
 from npc_align.evaluation.report.source import read_evaluation
 from npc_align.evaluation.report.spans import pieces
@@ -148,7 +150,7 @@ def test_a_cell_without_a_verdict_is_left_open(tmp_path: Path) -> None:
     sft = {"model": "sft", "decoding": "default"}
     judges["judges"]["unknown_words"]["cells"].append({**sft, "lines": 0, "rate": None})
     readings["cells"].append({**sft, "read": 0, "good": None})
-    write_part(tmp_path, JUDGES_FILE, judges)
+    write_judges(tmp_path, judges)
     write_part(tmp_path, READINGS_FILE, readings)
     text = write_report(tmp_path)[1].read_text(encoding="utf-8")
     assert "| dpo | default | 12.5% (4.3% \\~ 31.0%) | 5.4%" in text
@@ -172,19 +174,59 @@ def test_a_single_cell_makes_a_report(tmp_path: Path, cells: list[tuple[str, str
 
 def test_judges_and_readings_stand_beside_the_rules(tmp_path: Path) -> None:
     make_evaluation(tmp_path)
-    write_part(tmp_path, JUDGES_FILE, JUDGES)
+    write_judges(tmp_path)
     write_part(tmp_path, READINGS_FILE, READINGS)
     html, markdown = write_report(tmp_path)
     row = next(r for r in markdown.read_text(encoding="utf-8").splitlines() if "5.4%" in r)
     rules = wilson(3, 24)
     columns = row.replace("\\", "").strip("| ").split(" | ")
     assert columns[:3] == ["dpo", "default", f"{rules.value:.1%} ({rules.low:.1%} ~ {rules.high:.1%})"]
-    assert columns[3:] == ["5.4% (3.0% ~ 9.0%)", "-3.81 (-3.9 ~ -3.7)", "75.0% (63.0% ~ 84.0%), n=60"]
+    assert columns[3:] == ["5.4% (3.0% ~ 9.0%)", "88.0% (84.0% ~ 91.0%)", "-3.81 (-3.9 ~ -3.7)", "75.0% (63.0% ~ 84.0%), n=60"]
     page = squeezed(Page(html.read_text(encoding="utf-8")).text)
-    for said in ("모르는 낱말 ↓", "자연스러움 ↑", "87.0% (test split, 420 lines)", "+0.11 (−0.02 ~ +0.24)", "읽은 사람: 민지"):
+    for said in ("사전에 없는 낱말이 든 대사 ↓", "자연스러움 ↑", "+0.11 (−0.02 ~ +0.24)", "읽은 사람: 민지"):
         assert said in page, said
     assert "말투 이탈 (성격과 다른 말투)1" in page.replace(" 1", "1"), "the readers' reasons"
-    assert "npc-eval judge" not in page
+    assert "재지 않았습니다: npc-eval judge" not in page
+
+
+def test_each_judge_says_how_far_it_can_be_trusted(tmp_path: Path) -> None:
+    """The figure for the corpus' own lines and the judge's accuracy stand below the models' figures and beside what it measures."""
+    write_judges(make_evaluation(tmp_path))
+    html, markdown = write_report(tmp_path)
+    text = markdown.read_text(encoding="utf-8").replace("\\", "")
+    rows = {row.split(" | ")[0].strip("| "): row.strip("| ").split(" | ")[3:] for row in text.splitlines() if row.startswith("|")}
+    recognised = "90.7% (87.2% ~ 93.4%)"
+    assert rows["견줄 값: 사람이 쓴 말뭉치 대사 / to compare: the corpus' own lines"] == [
+        "0.6% (0.2% ~ 2.1%)", recognised, "-3.42 (-3.55 ~ -3.29)"
+    ]  # fmt: skip
+    assert rows["잣대 자신의 정확도 / the judge's own accuracy"] == ["87.0% (81.0% ~ 92.0%)", recognised, "–"]
+    page = squeezed(Page(html.read_text(encoding="utf-8")).text)
+    for said in (text, page):
+        for of in ("87.0% (81.0% ~ 92.0%) (test split, 420 lines)", "0.6% (0.2% ~ 2.1%) (335 test lines of the corpus)"):
+            assert of in said
+
+
+def test_a_judge_that_could_not_judge_is_named_with_its_reason(tmp_path: Path) -> None:
+    write_judges(make_evaluation(tmp_path), {"judges": {}, "skipped": JUDGES["skipped"]})
+    html, markdown = write_report(tmp_path)
+    for text in (squeezed(Page(html.read_text(encoding="utf-8")).text), markdown.read_text(encoding="utf-8").replace("\\", "")):
+        assert "다른 결과보다 제 결과에 맞는 대사" in text
+        assert "needs an SFT run of another seed; run: npc-eval judge … --seed-model runs/sft-seed43" in text
+
+
+def test_every_judge_has_a_name_for_writers() -> None:
+    assert NAMES.keys() == ALL.keys()
+    assert {name.en for name in NAMES.values()} == {
+        getattr(import_module(f"npc_align.evaluation.judges.{module}"), kind).title for module, kind in ALL.values()
+    }
+
+
+def test_judges_of_other_lines_are_not_shown(tmp_path: Path) -> None:
+    write_judges(make_evaluation(tmp_path))
+    make_evaluation(tmp_path, lines={"dpo": made_up_lines("sft")})
+    page = page_of(tmp_path)
+    assert "사전에 없는 낱말이 든 대사" not in page.text
+    assert "재지 않았습니다: npc-eval judge" in page.text
 
 
 def test_what_a_line_holds_stays_text(tmp_path: Path) -> None:

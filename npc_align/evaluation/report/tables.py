@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from npc_align.domain import Domain
+from npc_align.evaluation.report.judges import ShownJudge, shown_judges
 from npc_align.evaluation.report.runs import ShownRun
 from npc_align.evaluation.report.source import Cell, Evaluation
 from npc_align.evaluation.report.words import Text, difference, interval, kind_name, percent
@@ -108,41 +109,48 @@ def _place(cell: Mapping[str, str]) -> str:
 
 
 def opinions_table(evaluation: Evaluation) -> Table | None:
-    """The rules' rate beside each unseen judge's and the readings', for the cells that anyone but the rules judged."""
-    columns = _judge_columns(evaluation.judges) + _reading_columns(evaluation.readings)
+    """The rules' rate beside each unseen judge's and the readings', for the cells that anyone but the rules judged; below them what
+    each judge says of the corpus' own lines, and how often it is right.
+    """
+    columns = [_judge_column(judge) for judge in shown_judges(evaluation.judges).values()] + _reading_columns(evaluation.readings)
     if not columns:
         return None
-    header = (_MODEL, _DECODING, Text("검사 규칙: 흠 ↓", "rules: violations ↓"), *(name for name, _ in columns))
-    rows = [
-        (cell.model, cell.decoding, interval(cell.summary["violations"]), *(by.get(_key(cell), "–") for _, by in columns))
+    header = (_MODEL, _DECODING, Text("검사 규칙: 흠 ↓", "rules: violations ↓"), *(column.name for column in columns))
+    rows: list[tuple[Content, ...]] = [
+        (cell.model, cell.decoding, interval(cell.summary["violations"]), *(c.by.get(_key(cell), "–") for c in columns))
         for cell in evaluation.cells
-        if any(_key(cell) in by for _, by in columns)
+        if any(_key(cell) in column.by for column in columns)
     ]
+    if evaluation.judges:
+        rows += [
+            (_CORPUS_LINES, "–", "–", *(c.reference for c in columns)),
+            (_OWN_ACCURACY, "–", "–", *(c.accuracy for c in columns)),
+        ]
     return Table(header, tuple(rows))
 
 
-_Column = tuple[Content, dict[tuple[str, str], str]]
+_CORPUS_LINES = Text("견줄 값: 사람이 쓴 말뭉치 대사", "to compare: the corpus' own lines")
+_OWN_ACCURACY = Text("잣대 자신의 정확도", "the judge's own accuracy")
 
 
-def _judge_columns(judges: Mapping[str, Any] | None) -> list[_Column]:
-    columns: list[_Column] = []
-    for judge in (judges or {"judges": {}})["judges"].values():
-        arrow = "↓" if judge["better"] == "lower" else "↑"
-        unit = judge.get("unit", "share")
-        columns.append(
-            (
-                f"{judge['title']} {arrow}",
-                {(c["model"], c["decoding"]): interval(c["rate"], unit) for c in judge["cells"] if c["rate"]},
-            )
-        )
-    return columns
+@dataclass(frozen=True)
+class _Column:
+    name: Text
+    by: Mapping[tuple[str, str], str]
+    reference: str = "–"
+    accuracy: str = "–"
+
+
+def _judge_column(judge: ShownJudge) -> _Column:
+    name = Text(*(f"{text} {judge.arrow}" for text in judge.name))
+    return _Column(name, judge.cells, judge.reference, judge.accuracy)
 
 
 def _reading_columns(readings: Mapping[str, Any] | None) -> list[_Column]:
     if readings is None:
         return []
     by = {(c["model"], c["decoding"]): f"{interval(c['good'])}, n={c['read']}" for c in readings["cells"] if c["good"]}
-    return [(Text("사람이 읽고 좋다고 함 ↑", "readers: good ↑"), by)]
+    return [_Column(Text("사람이 읽고 좋다고 함 ↑", "readers: good ↑"), by)]
 
 
 def reasons_table(readings: Mapping[str, Any] | None) -> Table | None:

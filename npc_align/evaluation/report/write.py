@@ -18,6 +18,7 @@ from npc_align.evaluation.report import tables
 from npc_align.evaluation.report.bounds import bounds_table
 from npc_align.evaluation.report.curves import panels
 from npc_align.evaluation.report.headline import headline
+from npc_align.evaluation.report.judges import shown_judges, skipped_judges
 from npc_align.evaluation.report.lines import filters, probe_scenes, sample, script_data
 from npc_align.evaluation.report.runs import ShownRun, find_runs, read_run
 from npc_align.evaluation.report.source import Evaluation, read_evaluation
@@ -62,7 +63,8 @@ def _view(evaluation: Evaluation, runs: Sequence[ShownRun], domain: Domain, fold
         "kinds": tables.kinds_by_rate(compared),
         "kinds_top": max((c.rate_of(k)["high"] for c in compared for k in c.summary["by_kind"]), default=1.0),
         "decodings_top": max(c.summary["violations"]["high"] for c in evaluation.cells if c.model in named),
-        "judges": (evaluation.judges or {"judges": {}})["judges"],
+        "judges": shown_judges(evaluation.judges),
+        "skipped": skipped_judges(evaluation.judges),
         "readings": evaluation.readings,
         "tables": {
             "bounds": bounds_table(evaluation),
