@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from npc_align.errors import UserError
 
 DEFAULT_DOMAIN = "weapon_rental"
 _DISK_FULL_SIGNS = ("No space left on device", "PytorchStreamWriter failed writing", "enforce fail at inline_container")
+FAILED = 2  # of a command whose 1 means no
 INTERRUPTED = 130  # what a shell reports for a command stopped by Ctrl-C
 
 
@@ -50,12 +52,30 @@ def _disk_full(what: str) -> click.ClickException:
     return click.ClickException(f"disk full while writing {what}; make room and run the same command again, it goes on")
 
 
+class Question(click.Command):
+    """A command whose exit code answers it: 0 yes, 1 no. So whatever else ends it exits with 2, a bug too, which keeps its traceback."""
+
+
+class _Failed(click.ClickException):
+    exit_code = FAILED
+
+
 class FriendlyGroup(click.Group):
     """A command group whose commands end cleanly on a user's mistake, a full disk or Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        with friendly_errors():
-            return super().invoke(ctx)
+        try:
+            with friendly_errors():
+                return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if not isinstance(self.commands.get(ctx.invoked_subcommand or ""), Question):
+                raise
+            if isinstance(error, click.ClickException):
+                raise error if error.exit_code == FAILED else _Failed(error.message) from error
+            traceback.print_exc()
+            raise click.exceptions.Exit(FAILED) from error
 
 
 class FriendlyCommand(click.Command):

@@ -1,4 +1,4 @@
-"""`npc-eval gate`: an exit code for CI that says whether a model's default decoding is clean enough."""
+"""`npc-eval gate`: an exit code for CI that says whether a model's default decoding is clean enough, or that nobody knows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from npc_align.cli import json_option
+from npc_align.cli import Question, json_option
 from npc_align.evaluation.statistics import Interval
 
 _TOO_MANY = 1
 
 
-@click.command()
+@click.command(cls=Question)
 @click.option("--model", required=True, metavar="RUN", help="Run, adapter, model folder or `embedded`.")
 @click.option(
     "--max-violation", required=True, type=click.FloatRange(0, 1), help="The largest share of lines that may break a rule."
@@ -30,7 +30,14 @@ def gate(
     context: click.Context, model: str, max_violation: float, prompts: int, split: str, domain_name: str | None, corpus: Path | None, output: Path,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Answer held-out prompts under default decoding; exit 0 where few enough lines break a rule, else 1.
+    """Answer held-out prompts under default decoding, and tell by the exit code whether few enough lines break a rule.
+
+    \b
+    Exit codes:
+      0    the violation rate is at most --max-violation
+      1    it is higher
+      2    nothing was measured: no such model or corpus, bad options, a full disk, a missing library
+      130  stopped by Ctrl-C
 
     The rate itself decides, not its interval; with few prompts it is a coarse one.
 

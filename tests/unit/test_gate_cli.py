@@ -52,7 +52,28 @@ def test_json_says_the_same(half_bad: None, tiny_model: Path, tmp_path: Path, co
     assert 0.4 < found["violations"]["value"] < 0.6
 
 
-def test_a_model_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["gate", "--model", str(tmp_path / "none"), "--max-violation", "0.1"])
-    assert done.exit_code != 0
-    assert "no such folder" in done.output
+def test_what_fails_is_neither_yes_nor_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*options: str) -> Result:
+        return CliRunner().invoke(main, ["gate", "--model", str(tmp_path / "none"), *options])
+
+    missing = run("--max-violation", "0.1")
+    assert (missing.exit_code, "no such folder" in missing.output) == (2, True)
+    assert run("--max-violation", "2").exit_code == 2
+    assert run().exit_code == 2
+    monkeypatch.setattr("npc_align.training.launch.find_spec", lambda _: None)
+    without_torch = run("--max-violation", "0.1")
+    assert (without_torch.exit_code, "pip install" in without_torch.output) == (2, True)
+    assert CliRunner().invoke(main, ["presets"]).exit_code == 1, "other commands fail as ever"
+
+
+@pytest.mark.parametrize(("raised", "code"), [(ZeroDivisionError, 2), (KeyboardInterrupt, 130)])
+def test_a_bug_is_no_verdict_either(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], code: int
+) -> None:
+    def broken(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("npc_align.evaluation.grid.evaluate", broken)
+    done = CliRunner().invoke(main, ["gate", "--model", str(tiny_model), "--max-violation", "0.1", "--output", str(tmp_path)])
+    assert done.exit_code == code
+    assert ("ZeroDivisionError" in done.stderr) is (raised is ZeroDivisionError)
