@@ -7,7 +7,7 @@ import getpass
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,13 +41,28 @@ def label(store_path: Path, annotator: str | None, mode: str, lang: str, plain: 
 
     Example: npc-pref label --annotator min --limit 20
     """
+    sit(store_path, annotator, mode, lang, plain=plain, limit=limit)
+
+
+def sit(
+    store_path: Path, annotator: str | None, mode: str, lang: str, *, plain: bool, limit: int | None = None, command: Sequence[str] = ()
+) -> None:  # fmt: skip
+    """One sitting on the labelling screen, for `npc-pref label` and for whatever else shows lines to people.
+
+    Args:
+        command: what goes on with it, where that isn't `npc-pref label`: its words but the annotator.
+
+    Raises:
+        UserError: no usable store, or no name.
+    """
     from preference_data.label.report import ending, goodbye
     from preference_data.label.texts import Texts
 
     name, texts = _name(annotator), Texts(lang)
     with opened(store_path) as store:
         with _nothing_to_collect():
-            session, program = _start(store, name, mode, limit, texts, draws=not plain and _can_draw())
+            session = _session(store, name, mode, limit, command)
+            program = _program(session, texts, draws=not plain and _can_draw())
         try:
             program()
             if session.item is None:
@@ -57,17 +72,18 @@ def label(store_path: Path, annotator: str | None, mode: str, lang: str, plain: 
                 click.echo(goodbye(session, texts))
 
 
-def _start(
-    store: Store, name: str, mode: str, limit: int | None, texts: Texts, *, draws: bool
-) -> tuple[Session, Callable[[], None]]:
-    """The session, and what lets a person work on it: a full screen where one can be drawn, else plain prompts."""
+def _session(store: Store, name: str, mode: str, limit: int | None, command: Sequence[str]) -> Session:
     from preference_data.label.session import Session
 
-    session = Session(store, name, mode, limit)
+    return Session(store, name, mode, limit, command=command)
+
+
+def _program(session: Session, texts: Texts, *, draws: bool) -> Callable[[], None]:
+    """What lets a person work: a full screen where one can be drawn, else plain prompts."""
     if not draws:
         from preference_data.label.plain import PlainPrompts
 
-        return session, PlainPrompts(session, texts).run
+        return PlainPrompts(session, texts).run
 
     from preference_data.label.app import LabelApp
 
@@ -78,7 +94,7 @@ def _start(
         if app.return_code:
             raise click.exceptions.Exit(app.return_code)
 
-    return session, full_screen
+    return full_screen
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from npc_align.cli import domain_option
 from npc_align.errors import UserError
-from preference_data.label_cli import label
+from preference_data.label_cli import sit
 
 if TYPE_CHECKING:
     from preference_data.store import Store
@@ -26,9 +27,11 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--lang", type=click.Choice(["ko", "en"]), default="ko", show_default=True, help="Language of the screen.")
 @click.option("--plain", is_flag=True, help="Plain prompts instead of a full screen.")
 @click.option("--no-screen", is_flag=True, help="Only write what has been said so far.")
-@click.pass_context
+@click.option(
+    "--called-by", metavar="COMMAND", help="The command that a reader who stops is told to go on with; default: this one."
+)
 def read(
-    context: click.Context, sample: Path, output: Path, domain_name: str, annotator: str | None, lang: str, plain: bool, no_screen: bool
+    sample: Path, output: Path, domain_name: str, annotator: str | None, lang: str, plain: bool, no_screen: bool, called_by: str | None
 ) -> None:  # fmt: skip
     """Read the lines of SAMPLE one by one: JSONL of attributes, line and key, shown in its order, without telling where they come from.
 
@@ -42,7 +45,9 @@ def read(
     _fill(sample, with_store, domain_name)
     try:
         if not no_screen:
-            context.invoke(label, store_path=with_store, annotator=annotator, mode="line", lang=lang, plain=plain, limit=None)
+            own = ("npc-pref", "read", str(sample), "--output", str(output), "--domain", domain_name)
+            again = shlex.split(called_by) if called_by else own
+            sit(with_store, annotator, "line", lang, plain=plain, command=again)
     finally:
         write_jsonl(output, _said(with_store))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -54,11 +55,18 @@ def read(
     command = [*_NPC_PREF, "read", str(home / SAMPLE), "--output", str(home / JUDGED), "--domain", result.domain, "--lang", lang]
     command += ["--annotator", annotator] if annotator else []
     command += ["--plain"] if plain else []
+    command += ["--called-by", shlex.join(_again(folder, cells, count, seed))]
     done = subprocess.run([*command, "--no-screen"] if score_only else command, check=False)
     if done.returncode:  # it has said itself what is wrong
         raise click.exceptions.Exit(done.returncode)
     found = score(folder, home)
     click.echo(json.dumps(found, ensure_ascii=False, indent=2) if as_json else readable(found))
+
+
+def _again(folder: Path, cells: str, count: int, seed: int) -> list[str]:
+    """This command, without the reader: what goes on with the same sample."""
+    named = ["--cells", cells] if cells else []
+    return ["npc-eval", "read", str(folder), *named, "--count", str(count), "--seed", str(seed)]
 
 
 def readable(found: Mapping[str, Any]) -> str:

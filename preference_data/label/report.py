@@ -63,6 +63,8 @@ def ending(session: Session, texts: Texts) -> list[str]:
     lines = [_why(session, texts), "", texts("end_counts", annotator=session.annotator, made=session.made, done=session.done), ""]
     if session.limit_reached:
         lines.append(texts("end_more", command=again(session, session.mode)))
+    if session.command:
+        return lines  # whose lines these are, and what becomes of them, the other command knows
     if session.total == 0:
         lines.append(
             texts("end_name", store=path) if people_with_tasks(store) else texts("end_make", store=path, mode=session.mode)
@@ -83,8 +85,9 @@ def goodbye(session: Session, texts: Texts) -> str:
 
 def again(session: Session, mode: str) -> str:
     """The command that goes on as the same person: another name would see another order, and judge everything anew."""
-    words = ["npc-pref", "label", "--store", str(session.store.path), "--annotator", session.annotator]
-    words += ["--mode", mode] if mode != "pair" else []
+    words = list(session.command or ("npc-pref", "label", "--store", str(session.store.path)))
+    words += ["--annotator", session.annotator]
+    words += ["--mode", mode] if mode != "pair" and not session.command else []
     return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 

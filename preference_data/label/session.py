@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,15 +27,18 @@ class Session:
         mode: "pair" or "line".
         limit: judgements to make in this sitting; None for all there are.
         clock: seconds that only go forward.
+        command: which command goes on with this sitting, its words but the annotator; by default npc-pref label.
     """
 
     def __init__(
-        self, store: Store, annotator: str, mode: str, limit: int | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, store: Store, annotator: str, mode: str, limit: int | None = None, clock: Callable[[], float] = time.monotonic,
+        command: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.store = store
         self.annotator = annotator
         self.mode = mode
         self.limit = limit
+        self.command = command
         self._clock = clock
         self._seconds: list[float] = []
         self._made = 0

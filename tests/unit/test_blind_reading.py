@@ -115,6 +115,9 @@ def test_one_command_draws_shows_and_scores(
     found = json.loads((tmp_path / "readings.json").read_text(encoding="utf-8"))
     assert [line["verdict"] for line in found["lines"]].count("good") == 1
     assert sum(cell["read"] for cell in found["cells"]) == 2
+    shown = done.stdout + done.stderr
+    assert f"npc-eval read {tmp_path} --count 3 --seed 0 --annotator 민지" in shown
+    assert "npc-pref label" not in shown
     again = subprocess.run([*command, "--score"], env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert "민지" in again.stdout

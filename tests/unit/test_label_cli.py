@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 from label_store import labelled_store
 
 from npc_align.cli import FriendlyGroup
+from npc_align.corpus import write_jsonl
 from preference_data.judgements import Judgement, Reason, current
 from preference_data.label_cli import label
+from preference_data.read_cli import read
 from preference_data.store import Store
 from preference_data.tasks import open_tasks
 
@@ -97,3 +99,16 @@ def test_who_judges_must_have_a_name(store: Store, monkeypatch: pytest.MonkeyPat
 def test_a_missing_store_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["label", "--store", str(tmp_path / "none.db"), "--annotator", "min"])
     assert (result.exit_code, "npc-pref init" in result.output) == (1, True)
+
+
+def test_the_end_of_a_reading_speaks_of_its_own_command_only(store: Store, tmp_path: Path) -> None:
+    sample, out = tmp_path / "sample.jsonl", tmp_path / "judged.jsonl"
+    (attributes,) = store.domain.draw(1, seed=3)
+    write_jsonl(sample, [{"attributes": attributes, "line": f"{i}번째 대사.", "key": str(i)} for i in range(2)])
+    command = ["read", str(sample), "--output", str(out), "--annotator", "min", "--plain"]
+    group = FriendlyGroup("npc-pref", commands={"read": read})
+    stopped = CliRunner().invoke(group, command, input="1\nq\n").output
+    assert f"npc-pref read {sample} --output {out} --domain weapon_rental --annotator min" in stopped
+    finished = CliRunner().invoke(group, command, input="1\n").output
+    assert "모두 마쳤습니다" in finished
+    assert not [word for word in ("npc-pref label", "npc-pref merge", "npc-pref export") if word in stopped + finished]
