@@ -24,6 +24,7 @@ from npc_align.training.launch import quiet_libraries
 
 if TYPE_CHECKING:
     from npc_align.evaluation.run import Request
+    from npc_align.modeling.generation import Decoding
 
 
 @click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -213,17 +214,27 @@ def export_adapter(run_folder: str, out: Path) -> None:
 
 @main.command()
 def presets() -> None:
-    """List the decodings by name.
+    """List the decodings by name, and the groups of them that `npc-eval grid --decodings` takes too.
 
     \b
     Example:
       npc-eval presets
+      npc-eval grid --model sft=runs/sft --model dpo=runs/dpo --decodings servers,seeds,search
     """
-    from npc_align.evaluation.presets import load_presets
+    from npc_align.evaluation.presets import SEARCH, groups
+    from npc_align.modeling.generation import Decoding
 
-    for name, decoding in load_presets().items():
-        knobs = ", ".join(f"{k}={v}" for k, v in decoding.knobs.items())
-        click.echo(f"{name}: max_new_tokens={decoding.max_new_tokens}{', ' + knobs if knobs else ''}")
+    click.echo(_described(Decoding()))
+    for group, decodings in groups().items():
+        click.echo(f"\n{group}: {len(decodings)} presets, by their own names or all by the group's")
+        for decoding in decodings:
+            click.echo(f"  {_described(decoding)}")
+    click.echo(f"\n{SEARCH}: settings that npc-eval grid tries on validation prompts, as many as its --search says")
+
+
+def _described(decoding: Decoding) -> str:
+    knobs = ", ".join(f"{k}={v}" for k, v in decoding.knobs.items())
+    return f"{decoding.name}: max_new_tokens={decoding.max_new_tokens}{', ' + knobs if knobs else ''}"
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from npc_align.errors import UserError
-from npc_align.evaluation.presets import distinct_decodings, effective, groups, search_settings
+from npc_align.evaluation.cli import main
+from npc_align.evaluation.presets import distinct_decodings, effective, groups, named_decodings, search_settings
 from npc_align.modeling.generation import Decoding
 
 
@@ -69,3 +71,18 @@ def test_a_small_search_has_greedy_and_sampled_settings_and_a_larger_one_contain
     assert len(distinct_decodings(large)) == 48
     with pytest.raises(UserError, match="48 settings"):
         search_settings(49)
+
+
+def test_the_list_names_every_preset_under_its_group_and_the_search() -> None:
+    done = CliRunner().invoke(main, ["presets"])
+    assert done.exit_code == 0
+    listed: dict[str, list[str]] = {}
+    for row in filter(None, done.output.splitlines()):
+        name = row.strip().split(": ")[0]
+        if row.startswith(" "):
+            listed[list(listed)[-1]].append(name)
+        else:
+            listed[name] = []
+    assert listed == {"default": [], **{name: [d.name for d in group] for name, group in groups().items()}, "search": []}
+    assert {"servers", "seeds"} <= groups().keys()
+    assert [d.name for d in named_decodings(["servers", "seeds", "search"])] == [*listed["servers"], *listed["seeds"]]
