@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.cli import FriendlyCommand
+from npc_align.cli import DEFAULT_DOMAIN, FriendlyCommand
 from npc_align.errors import UserError
 from npc_align.training.launch import quiet_libraries
 
@@ -58,27 +58,47 @@ def main(
     quiet_libraries()
     if once != (file is not None) or (as_json and not once) or (once and free):
         raise click.UsageError("--once and --attributes FILE go together; --json needs them, --free excludes them")
-    decoding = _decoding(decoding_name, max_new_tokens, knobs)
-
-    import torch
-
-    from npc_align.evaluation.speaker import Speaker
-    from npc_align.modeling.device import choose_device
-
-    device = choose_device()
-    paths = {model: "A", compare: "B"} if compare else {model: ""}
     if compare == model:
         raise UserError(f"--compare {compare}: that is --model itself; name another run or checkpoint")
-    speakers = [Speaker.load(label, path, decoding, device, domain_name) for path, label in paths.items() if path]
+    asked = _asked(file, model, domain_name) if file else []  # before anything heavy: a bad file is told at once
+    decoding = _decoding(decoding_name, max_new_tokens, knobs)
+    paths = {model: "A", compare: "B"} if compare else {model: ""}
+    speakers = _load({path: label for path, label in paths.items() if path}, decoding, domain_name, quiet=once)
     if seed is not None:
+        import torch
+
         torch.manual_seed(seed)
-    if file is not None:
-        _answer_file(speakers, file, as_json)
+    if once:
+        _answer(speakers, asked, as_json)
     elif free:
         _converse(speakers, lambda: _answer_message(speakers, click.prompt("\nYou", prompt_suffix="> ")))
     else:
         click.echo("Choose by number or value; Enter leaves an attribute unset. Ctrl-D ends.")
         _converse(speakers, lambda: _answer_choice(speakers))
+
+
+def _asked(file: Path, model: str, domain_name: str | None) -> list[Attributes]:
+    from npc_align.domain import load_domain
+    from npc_align.evaluation.asking import read_attributes
+    from npc_align.modeling.identity import trained_domain
+
+    return read_attributes(file, load_domain(domain_name or trained_domain(model) or DEFAULT_DOMAIN))
+
+
+def _load(labels: Mapping[str, str], decoding: Decoding, domain_name: str | None, *, quiet: bool) -> list[Speaker]:
+    """The models by path and label; a script's stderr stays free of transformers' bars, a person is told what takes its time."""
+    from transformers.utils.logging import disable_progress_bar
+
+    from npc_align.evaluation.speaker import Speaker
+    from npc_align.modeling.device import choose_device
+
+    disable_progress_bar()
+    device, speakers = choose_device(), []
+    for path, label in labels.items():
+        if not quiet:
+            click.echo(f"loading {path}", err=True)
+        speakers.append(Speaker.load(label, path, decoding, device, domain_name))
+    return speakers
 
 
 def _decoding(name: str, max_new_tokens: int | None, knobs: dict[str, float | None]) -> Decoding:
@@ -143,10 +163,8 @@ def _prompt(speaker: Speaker, attributes: Attributes) -> str:
     return render(attributes, loaded.domain, loaded.renderer, loaded.tokenizer)
 
 
-def _answer_file(speakers: Sequence[Speaker], file: Path, as_json: bool) -> None:
-    from npc_align.evaluation.asking import read_attributes
-
-    for attributes in read_attributes(file, speakers[0].loaded.domain):
+def _answer(speakers: Sequence[Speaker], asked: Sequence[Attributes], as_json: bool) -> None:
+    for attributes in asked:
         for speaker in speakers:
             line = speaker.say(_prompt(speaker, attributes), stream=False)
             if as_json:

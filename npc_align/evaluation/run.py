@@ -15,8 +15,8 @@ from npc_align.errors import UserError
 from npc_align.evaluation.folder import NAME
 from npc_align.evaluation.measure import read_probes
 from npc_align.modeling.identity import FILE as IDENTITY_FILE
-from npc_align.modeling.identity import load_identity
-from npc_align.modeling.load import adapter_folder, is_adapter, model_folder, read_identity
+from npc_align.modeling.identity import trained_domain
+from npc_align.modeling.load import adapter_folder, is_adapter, model_folder
 from npc_align.splits import load_splits
 
 TEST_PROMPTS = "test_prompts.jsonl"
@@ -126,12 +126,7 @@ def weights_stamp(path: str) -> str:
 
 def domain_of_models(models: Sequence[tuple[str, str]]) -> str:
     """The domain that the first trained model among them was trained on; the default one where all are bare."""
-    for _, path in models:
-        if is_adapter(path):
-            return read_identity(path)[1].domain
-        if (Path(path) / IDENTITY_FILE).is_file():
-            return load_identity(Path(path)).domain
-    return DEFAULT_DOMAIN
+    return next((domain for _, path in models if (domain := trained_domain(path))), DEFAULT_DOMAIN)
 
 
 def parse_model(text: str) -> tuple[str, str]:

@@ -63,6 +63,12 @@ def load_identity(folder: Path) -> Identity:
     return Identity(**json.loads(path.read_text(encoding="utf-8")))
 
 
+def trained_domain(path: str) -> str | None:
+    """The domain that a run, adapter or merged model was trained on, without loading it; None for what has no identity."""
+    found = next((folder for folder in (Path(path) / "adapter", Path(path)) if (folder / FILE).is_file()), None)
+    return load_identity(found).domain if found else None
+
+
 def domain_of(identity: Identity, override: str | None) -> Domain:
     return load_domain(override or identity.domain)
 

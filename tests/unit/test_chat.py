@@ -112,7 +112,17 @@ def test_once_prints_one_line_per_set_of_attributes(tiny_model: Path, tmp_path: 
     assert done.exit_code == 0, done.output
     rows: list[dict[str, Any]] = [json.loads(row) for row in done.stdout.splitlines()]
     assert [row["attributes"] for row in rows] == [dict(p) for p in DOMAIN.probes]
+    assert done.stderr == "", "a script reads it"
     assert all(set(row) == {"model", "attributes", "line", "finished", "violations"} for row in rows)
+
+
+def test_a_bad_file_is_told_before_any_model_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Speaker, "load", lambda *_: pytest.fail("a model was loaded"))
+    file = tmp_path / "a.json"
+    file.write_text('{"없는것": 1}', encoding="utf-8")
+    done = CliRunner().invoke(main, ["--model", "embedded", "--once", "--attributes", str(file)])
+    assert done.exit_code == 1
+    assert "없는것" in done.stderr
 
 
 def test_free_chat_answers_with_both_models_until_input_ends(tiny_model: Path, tmp_path: Path) -> None:
