@@ -21,6 +21,7 @@ from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, domain_of, weights_hash
 from npc_align.modeling.load import base_folder, load_base, load_tokenizer, read_identity
 from npc_align.modeling.tokens import PromptCodec
+from npc_align.preferences import held_out_kinds
 from npc_align.splits import load_splits
 from npc_align.training.arguments import local_processes, shared_arguments
 from npc_align.training.gate import GreedyGate
@@ -106,7 +107,7 @@ def train(run: DPORunConfig) -> None:
                 "device": str(device),
                 "checks": rules_hash(domain),
                 "reference": reference,
-                "pairs": _counts(training, held_out),
+                "pairs": {**_counts(training, held_out), "held_out_kinds": held_out_kinds(pairs_file)},
                 "padding": padding,
             },
         )

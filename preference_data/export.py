@@ -14,6 +14,7 @@ from typing import Any
 from npc_align.corpus import write_jsonl
 from npc_align.errors import UserError
 from npc_align.files import write_text
+from npc_align.preferences import manifest_file
 from npc_align.prompt import render
 from preference_data.agreement import ALL, Group, agreement
 from preference_data.datasheet import datasheet
@@ -42,7 +43,7 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
     rows = list(_rows(store, judged_only, form in UNPAIRED, left_out))
     if not rows:
         raise UserError(_nothing(store, form, left_out))
-    manifest_path = output.with_name(output.name + ".manifest.json")
+    manifest_path = manifest_file(output)
     manifest_path.unlink(missing_ok=True)
     written = write(rows, output, form)
     manifest = _manifest(store, output, form, rows, left_out) | {"rows": written, "judged_only": judged_only}

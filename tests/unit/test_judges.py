@@ -24,6 +24,7 @@ from npc_align.evaluation.judges.held_out import HeldOutChecks, held_out_kinds
 from npc_align.evaluation.judges.judging import judge_folder
 from npc_align.evaluation.judges.words import NewWords, UnknownEndings, UnknownWords
 from npc_align.files import file_hash
+from npc_align.preferences import manifest_file
 
 DOMAIN = load_domain("weapon_rental")
 PROMPTS = DOMAIN.draw(4, 5)
@@ -188,7 +189,8 @@ def dpo_run(folder: Path, held_out: list[str]) -> Path:
     folder.mkdir()
     pairs = folder / "preferences.jsonl"
     pairs.write_text("{}\n")
-    pairs.with_name("preferences.jsonl.manifest.json").write_text(json.dumps({"held_out_kinds": held_out}))
+    manifest = {"held_out_kinds": held_out, "output": {"sha256": file_hash(pairs)}}
+    manifest_file(pairs).write_text(json.dumps(manifest))
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": {"pairs": str(pairs)}}))
     (folder / "manifest.json").write_text(json.dumps({"inputs": {"pairs": file_hash(pairs)}}))
     return folder
@@ -200,8 +202,17 @@ def test_held_out_kinds_are_those_that_no_run_saw(tmp_path: Path) -> None:
     with pytest.raises(Skipped, match="--held-out-kinds"):
         held_out_kinds(["embedded"])
     (tmp_path / "a/preferences.jsonl").write_text("other pairs\n")
-    with pytest.raises(Skipped, match="has changed"):
+    with pytest.raises(Skipped, match="--held-out-kinds"):
         held_out_kinds(runs)
+
+
+def test_a_dpo_run_remembers_what_its_pairs_kept_out(tmp_path: Path) -> None:
+    run = dpo_run(tmp_path / "a", ["length"])
+    (run / "manifest.json").write_text(json.dumps({"pairs": {"training": 9, "held_out": 1, "held_out_kinds": ["josa_error"]}}))
+    (run / "preferences.jsonl").unlink()
+    for part in ("adapter", "checkpoint-20"):
+        (run / part).mkdir()
+        assert held_out_kinds([str(run / part)]) == ("josa_error",)
 
 
 def test_held_out_checks_count_their_kinds_only(setting: Setting) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from npc_align import preferences
 from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.judges.base import About, Judge, Progress, Scores, Skipped
 from npc_align.files import file_hash
@@ -46,30 +47,36 @@ class HeldOutChecks(Judge):
 def held_out_kinds(models: Sequence[str]) -> tuple[str, ...]:
     """The kinds that the pairs of every DPO run among these model paths kept out.
 
+    Args:
+        models: run folders, or adapters and checkpoints in them; what else is named has seen no pairs that anybody knows of.
+
     Raises:
-        Skipped: no DPO run among them, or one whose pairs' manifest is gone or is of other pairs.
+        Skipped: no DPO run among them, or one that nobody knows the kinds of.
     """
-    runs = [Path(path) for path in models if (_config(Path(path)).get("data") or {}).get("pairs")]
+    runs = {folder: config for path in models if (folder := _run_of(path)) and "pairs" in (config := _data(folder))}
     if not runs:
-        raise Skipped(f"none of the models is a DPO run folder, whose config names its pairs; {_ADVICE}")
-    return tuple(sorted(set.intersection(*(_of_run(run) for run in runs))))
+        raise Skipped(f"none of the models is a DPO run, whose config names its pairs; {_ADVICE}")
+    return tuple(sorted(set.intersection(*(_of_run(run, Path(data["pairs"])) for run, data in runs.items()))))
 
 
-def _of_run(run: Path) -> set[str]:
-    pairs = Path(_config(run)["data"]["pairs"])
-    manifest = pairs.with_name(pairs.name + ".manifest.json")
-    if not manifest.is_file() or not pairs.is_file():
+def _of_run(run: Path, pairs: Path) -> set[str]:
+    manifest: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    kinds = manifest.get("pairs", {}).get("held_out_kinds")
+    if kinds is None and pairs.is_file() and manifest["inputs"]["pairs"] == file_hash(pairs):
+        kinds = preferences.held_out_kinds(pairs)  # a run of the days before it recorded them itself
+    if kinds is None:
         raise Skipped(
-            f"{run}: {pairs} or its manifest isn't there any more, so nobody knows what was held out; name it with --held-out-kinds"
+            f"{run}: neither its manifest nor {pairs}'s says what was held out of its pairs; name it with --held-out-kinds"
         )
-    inputs: dict[str, Any] = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["inputs"]
-    if inputs["pairs"] != file_hash(pairs):
-        raise Skipped(
-            f"{run}: {pairs} has changed since the run, so its manifest says nothing of it; name the kinds with --held-out-kinds"
-        )
-    return set(json.loads(manifest.read_text(encoding="utf-8"))["held_out_kinds"])
+    return set(kinds)
 
 
-def _config(run: Path) -> dict[str, Any]:
-    file = run / "config.yaml"
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+def _run_of(path: str) -> Path | None:
+    """The run folder that a model's path is or lies in (adapter/, checkpoint-*)."""
+    folders = (Path(path), Path(path).parent) if Path(path).is_dir() else ()
+    return next((p for p in folders if all((p / name).is_file() for name in ("config.yaml", "manifest.json"))), None)
+
+
+def _data(run: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    return config.get("data") or {}
