@@ -16,6 +16,7 @@ from npc_align.modeling.load import adapter_folder, base_folder, load_base, load
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.prompt import render
 
+_DRAWN = 6  # prompts, where the domain names no probes
 _SAID = Decoding(max_new_tokens=48)  # what is compared: greetings are 20 to 30 tokens long
 
 
@@ -24,7 +25,7 @@ def merge(run: str, out: Path, dtype: torch.dtype, layout: str = "transformers")
     only stop ids, pad and bos.
 
     The adapter is folded in in float32, and counts as folded in when the model says, greedily, to each of the domain's probes
-    what it said with the adapter beside it. Only then are the weights rounded to `dtype`, once, and written.
+    (or to a few drawn prompts, where it names none) what it said with the adapter beside it. Only then are the weights rounded to `dtype`, once, and written.
 
     Args:
         run: run folder, checkpoint or adapter folder.
@@ -45,7 +46,8 @@ def merge(run: str, out: Path, dtype: torch.dtype, layout: str = "transformers")
     tokenizer, domain = load_tokenizer(base), domain_of(identity, None)
     identity.check_prompt(domain, tokenizer, folder)
     codec = PromptCodec(tokenizer, identity.renderer, identity.max_length)
-    prompts = [render(probe, domain, identity.renderer, tokenizer) for probe in domain.probes]
+    asked = domain.probes or domain.draw(_DRAWN, seed=0)  # a domain may name no probe, and something has to be compared
+    prompts = [render(attributes, domain, identity.renderer, tokenizer) for attributes in asked]
     model = _merged(base, folder, codec, prompts).to(dtype)
     model.generation_config = default_generation_config(codec)
     staging = out.with_name(f".{out.name}.tmp")
@@ -84,9 +86,9 @@ def _merged(base: Path, adapter: Path, codec: PromptCodec, prompts: list[str]) -
 def _check_same(before: list[Line], after: list[Line]) -> None:
     differ = [(i, a.text, b.text) for i, (a, b) in enumerate(zip(before, after, strict=True), 1) if a != b]
     if differ:
-        shown = "".join(f"\n  probe {i}: adapter {a!r}, merged {b!r}" for i, a, b in differ)
+        shown = "".join(f"\n  prompt {i}: adapter {a!r}, merged {b!r}" for i, a, b in differ)
         raise UserError(
-            f"the merged model says something else than the adapter to {len(differ)} of {len(before)} probes, so nothing was "
+            f"the merged model says something else than the adapter to {len(differ)} of {len(before)} prompts, so nothing was "
             f"written; use the adapter as it is:{shown}"
         )
 
