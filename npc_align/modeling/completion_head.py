@@ -105,7 +105,7 @@ def _slope(logits: torch.Tensor, softcap: float) -> torch.Tensor:
     return 1 - (logits / softcap) ** 2
 
 
-def use_completion_head(model: torch.nn.Module, *, share_prompts: bool = False) -> bool:
+def use_completion_head(model: Any, *, share_prompts: bool = False) -> bool:
     """Put this head where TRL's trainer put its own, off Triton devices. Call it after the trainer is constructed.
 
     Args:
@@ -119,18 +119,18 @@ def use_completion_head(model: torch.nn.Module, *, share_prompts: bool = False) 
     """
     from trl.trainer.utils import _use_triton
 
-    head = model.get_output_embeddings()  # type: ignore[operator]
+    head = model.get_output_embeddings()
     if _use_triton(next(model.parameters()).device) or head.weight.requires_grad:
         return False
-    if getattr(model.config.get_text_config(), "output_router_logits", False):  # type: ignore[union-attr, operator]
+    if getattr(model.config.get_text_config(), "output_router_logits", False):
         return False  # mixture-of-experts models need TRL's own forward, with its load-balancing loss
-    if any(getattr(model.config.get_text_config(), name, None) not in (None, 1.0) for name in _SCALED):  # type: ignore[union-attr, operator]
+    if any(getattr(model.config.get_text_config(), name, None) not in (None, 1.0) for name in _SCALED):
         return False  # models that scale their logits need TRL's own
     if share_prompts and (reason := can_share_prompts(model)):
         announce(f"loss.share_prompts: {reason}; every row runs with its own prompt")
         share_prompts = False
     trl_forward = model.forward
-    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)  # type: ignore[union-attr, operator]
+    softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     @functools.wraps(trl_forward)
     def forward(

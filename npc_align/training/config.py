@@ -13,15 +13,18 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from npc_align.errors import UserError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 SCHEDULERS = ("linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt", "polynomial", "cosine_with_restarts")
 
-T = TypeVar("T")
+T = TypeVar("T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def load_config(cls: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 def build(cls: type[T], raw: Mapping[str, Any], source: str, prefix: str = "") -> T:
     """A dataclass from a mapping, strictly; nested dataclasses are sections."""
     hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = [f.name for f in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in names:
@@ -185,7 +188,7 @@ def build(cls: type[T], raw: Mapping[str, Any], source: str, prefix: str = "") -
             values[key] = build(typing.cast(type, hint_type), value, source, f"{prefix}{key}.")
         else:
             values[key] = _coerce(value, hint_type, f"{source}: {prefix}{key}")
-    missing = [f.name for f in dataclasses.fields(cls) if _required(f) and f.name not in values]  # type: ignore[arg-type]
+    missing = [f.name for f in dataclasses.fields(cls) if _required(f) and f.name not in values]
     if missing:
         raise UserError(f"{source}: {', '.join(prefix + m for m in missing)} must be set")
     return cls(**values)

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import torch
@@ -34,7 +34,13 @@ from npc_align.training.run_folder import RunFolder
 RECORD_INDEX = "record_index"
 
 
-class GuardedTrainer:
+if TYPE_CHECKING:
+    from transformers import Trainer as _Trainer  # what it is mixed into
+else:
+    _Trainer = object
+
+
+class GuardedTrainer(_Trainer):
     """Mixin for a TRL trainer. Call `arm` before `train`."""
 
     gate: GreedyGate
@@ -54,7 +60,7 @@ class GuardedTrainer:
             record_ids: id of each training record, by the `record_index` in the batches.
         """
         self.gate, self.guard, self.metrics_file, self.record_ids = gate, guard, metrics_file, record_ids
-        self.add_callback(CheckpointGuard(guard))  # type: ignore[attr-defined]
+        self.add_callback(CheckpointGuard(guard))
         self._step_records: list[int] = []
         self.engine = {}  # stays empty where a resumed run has no step left to train
 
@@ -72,14 +78,14 @@ class GuardedTrainer:
         Returns:
             Share of padded tokens in an epoch: `random`, and `by_length` where that is what trains.
         """
-        args, units = self.args, self.units()  # type: ignore[attr-defined]
+        args, units = self.args, self.units()
         records = [record for unit in units for record in unit]
         batch = args.per_device_train_batch_size
         share = {"random": padded_share(random.Random(args.seed).sample(records, len(records)), batch, self.row_widths)}
         if by_length:
             widths = [max(self.row_widths(unit)) for unit in units]
-            self.batches = LengthBatches(units, widths, batch, self.accelerator.num_processes, args.seed)  # type: ignore[attr-defined]
-            self.add_callback(EpochOfSampler(self.batches))  # type: ignore[attr-defined]
+            self.batches = LengthBatches(units, widths, batch, self.accelerator.num_processes, args.seed)
+            self.add_callback(EpochOfSampler(self.batches))
             share["by_length"] = padded_share(list(self.batches), batch, self.row_widths)
         announce(
             "padding: " + ", ".join(f"{value:.1%} of tokens in batches {name.replace('_', ' ')}" for name, value in share.items())
@@ -87,34 +93,34 @@ class GuardedTrainer:
         return {name: round(value, 4) for name, value in share.items()}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return super()._get_train_sampler(train_dataset) if self.batches is None else self.batches  # type: ignore[misc]
+        return super()._get_train_sampler(train_dataset) if self.batches is None else self.batches
 
     def training_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
         self._step_records += inputs.pop(RECORD_INDEX).tolist()
         self.engine = self._describe_engine(model)
-        return super().training_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+        return super().training_step(model, inputs, *args, **kwargs)
 
     def _describe_engine(self, model: Any) -> dict[str, Any]:
         """What really trained: a launcher's flag can bypass DeepSpeed without a word."""
         stage = getattr(model, "zero_optimization_stage", None)
-        world = self.accelerator.num_processes  # type: ignore[attr-defined]
+        world = self.accelerator.num_processes
         return {"class": type(model).__name__, "zero_stage": stage() if callable(stage) else None, "world_size": world}
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         inputs.pop(RECORD_INDEX, None)
-        return super().prediction_step(model, inputs, *args, **kwargs)  # type: ignore[misc]
+        return super().prediction_step(model, inputs, *args, **kwargs)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> float | None:
-        norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[misc]
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         records = [self.record_ids[i] for i in self._step_records]
         self._step_records = []
-        if self.accelerator.num_processes > 1:  # type: ignore[attr-defined]
+        if self.accelerator.num_processes > 1:
             records = gather_object(records)  # the norm is of every process's records
         if norm is not None:
             norm = float(norm)
-            step = self.state.global_step + 1  # type: ignore[attr-defined]
+            step = self.state.global_step + 1
             typical = self.guard.observe(norm)
-            if typical is not None and self.is_world_process_zero():  # type: ignore[attr-defined]
+            if typical is not None and self.is_world_process_zero():
                 self._record_spike(step, norm, typical, records)
             self.guard.check(step, records)
         return norm
@@ -132,11 +138,11 @@ class GuardedTrainer:
         """TRL's loop, plus the gate's metrics, so that they reach the choice of the best and early stopping."""
         # Compiled layers would be compiled once more for a pass without gradients, which takes longer than the pass.
         with torch.compiler.set_stance("force_eager"):
-            output = super().evaluation_loop(*args, **kwargs)  # type: ignore[misc]
+            output = super().evaluation_loop(*args, **kwargs)
         prefix = kwargs.get("metric_key_prefix", "eval")
-        step = self.state.global_step  # type: ignore[attr-defined]
-        policy = self.accelerator.unwrap_model(self.model)  # type: ignore[attr-defined]
-        first = self.is_world_process_zero()  # type: ignore[attr-defined]
+        step = self.state.global_step
+        policy = self.accelerator.unwrap_model(self.model)
+        first = self.is_world_process_zero()
         found = self.gate.measure(policy, step, write=first, sharded=is_deepspeed_zero3_enabled())
         output.metrics.update({f"{prefix}_{name}": value for name, value in found.items()})
         loss = output.metrics[f"{prefix}_loss"]

@@ -15,7 +15,7 @@ from npc_align.training.trainer_mixin import GuardedTrainer
 
 
 def _warm(norm: float = 1.0, steps: int = 10, **section: float) -> SpikeGuard:
-    guard = SpikeGuard(GuardSection(**section))  # type: ignore[arg-type]
+    guard = SpikeGuard(GuardSection(**section))
     for _ in range(steps):
         assert guard.observe(norm) is None
     return guard

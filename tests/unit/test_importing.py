@@ -227,8 +227,8 @@ def test_a_file_that_cannot_be_read_as_a_whole_changes_nothing(store: Store, tmp
 
 
 def test_parquet_comes_in_as_jsonl_does(store: Store, tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow", reason="the extra [train] is missing: Parquet was NOT read")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra [train] is missing: Parquet was NOT read")
     rows = [
         {"attributes": PROBE, "line": "어서 오게.", "origin": {"kind": "sampled", "seed": 1}},
         {"attributes": OTHER, "line": "반갑소.", "origin": {"kind": "corrupted"}},

@@ -364,8 +364,8 @@ def test_nothing_is_cut_off_and_borders_line_up(store: Store, size: tuple[int, i
                 assert (
                     f"{attribute.prompt_key.replace('_', '')}{attribute.labels[session.item.lines[0].attributes[attribute.key]]}"
                     in flat
-                )  # type: ignore[union-attr]
-            box = pilot.app.screen.query_one("#line-0" if session.item.lines[0].line == LONG else "#line-1")  # type: ignore[union-attr]
+                )
+            box = pilot.app.screen.query_one("#line-0" if session.item.lines[0].line == LONG else "#line-1")
             assert box.max_scroll_y == 0
             await press(pilot, "f")
         assert "↵␛[31m끝." in flat

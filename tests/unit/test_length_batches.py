@@ -87,7 +87,7 @@ def test_padding_is_what_the_longest_row_of_a_batch_leaves() -> None:
 def test_a_resumed_second_epoch_goes_on_where_it_was(processes: int) -> None:
     def loader(rank: int) -> tuple[Any, LengthBatches]:
         sampler = LengthBatches(SINGLE, WIDTHS, 8, processes, 1)
-        whole = DataLoader(range(len(WIDTHS)), batch_size=8, sampler=sampler, collate_fn=list)  # type: ignore[arg-type, var-annotated]
+        whole = DataLoader(range(len(WIDTHS)), batch_size=8, sampler=sampler, collate_fn=list)
         return prepare_data_loader(whole, num_processes=processes, process_index=rank, put_on_device=False), sampler
 
     seen: list[int] = []

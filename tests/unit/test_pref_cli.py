@@ -437,7 +437,7 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, store_pat
         return 7
 
     fake = types.ModuleType("preference_data.generate")
-    fake.run = sample  # type: ignore[attr-defined]
+    fake.run = sample
     monkeypatch.setitem(sys.modules, "preference_data.generate", fake)
     result = run("generate", "--store", store_path, "--model", "runs/sft", "--limit", 5)
     assert result.exit_code == 0, result.output

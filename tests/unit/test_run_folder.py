@@ -130,7 +130,7 @@ def test_a_publish_that_fails_leaves_the_old_adapter(method: str, tmp_path: Path
         raise OSError(28, "No space left on device")
 
     def no_new_adapter(self: Path, target: Path) -> Path:
-        return full() if self.name == ".adapter.tmp" else replace(self, target)  # type: ignore[func-returns-value, return-value]
+        return full() if self.name == ".adapter.tmp" else replace(self, target)
 
     place = {"copy2": "shutil.copy2", "save": "npc_align.modeling.identity.Identity.save", "replace": "pathlib.Path.replace"}
     with monkeypatch.context() as patched:
