@@ -18,7 +18,8 @@ from npc_align.domain import load_domain, nfc, shipped_domains
 from npc_align.errors import UserError
 from preference_data.judgements import events
 from preference_data.migrations import migrate, unknown_steps
-from preference_data.store import Store, create_store, now
+from preference_data.store import Store, now
+from preference_data.store_file import create_store
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def init(store_path: Path, domain_name: str) -> None:
     Example: npc-pref init --store runs/pref/prefs.db --domain weapon_rental
     """
     from npc_align.domain import load_domain, shipped_domains
-    from preference_data.store import create_store
+    from preference_data.store_file import create_store
 
     load_domain(domain_name)  # before a folder is made for nothing
     if domain_name not in shipped_domains():

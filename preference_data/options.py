@@ -51,7 +51,7 @@ def opened(store_path: Path) -> Iterator[Store]:
         UserError: no usable store, or the machine doesn't let it be read or written.
     """
     # Imported here: the store knows the checks, and --help should not wait for them.
-    from preference_data.store import open_store
+    from preference_data.store_file import open_store
 
     with sqlite_errors(store_path):
         store = open_store(store_path)

@@ -55,7 +55,8 @@ def read(
 def _fill(sample: Path, path: Path, domain_name: str) -> None:
     """The sample's lines as tasks of its store, in the sample's order; once they are there, nothing changes."""
     from npc_align.corpus import read_jsonl
-    from preference_data.store import NewCandidate, content_id, create_store, open_store
+    from preference_data.store import NewCandidate, content_id
+    from preference_data.store_file import create_store, open_store
     from preference_data.tasks import add_tasks
 
     rows = [row for _, row in read_jsonl(sample)]
@@ -74,7 +75,7 @@ def _fill(sample: Path, path: Path, domain_name: str) -> None:
 
 def _said(path: Path) -> Iterable[dict[str, Any]]:
     """Everybody's first word on each line, as it stands now."""
-    from preference_data.store import open_store
+    from preference_data.store_file import open_store
 
     store = open_store(path)
     try:

@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from npc_align.domain import Attributes, Domain, load_domain
+from npc_align.domain import Attributes, Domain
 from npc_align.errors import UserError
-from preference_data.migrations import MIGRATIONS, migrate, require_sqlite, unknown_steps
 
-# How long a process waits for another one's transaction; all of ours are short.
-_PATIENCE_MS = 30_000
 _BATCH = 1_000
 
 
@@ -57,7 +52,7 @@ class NewCandidate:
 
 
 class Store:
-    """An open store. Make one with `create_store`, open one with `open_store`."""
+    """An open store; `store_file.py` makes and opens one."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, domain: Domain) -> None:
         self.path = path
@@ -211,95 +206,6 @@ def _candidate(row: tuple[Any, ...]) -> Candidate:
         group,
         None if violations is None else tuple(json.loads(violations)),
     )
-
-
-def create_store(path: Path, domain_name: str) -> Store:
-    """A new store for a domain. It is made under another name and gets its own when it is whole.
-
-    Raises:
-        UserError: the file is there already, or its folder isn't.
-    """
-    domain = load_domain(domain_name)
-    there = UserError(f"{path}: there already; open it with the other commands, or choose another --store")
-    if path.exists():
-        raise there
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path.parent}: no such folder; make it first")
-    with TemporaryDirectory(prefix=".npc-pref-", dir=path.absolute().parent) as folder:
-        made = Path(folder) / path.name
-        _fill_new(made, domain_name, domain)
-        try:
-            # Unlike a renaming, a link never puts this empty store over one that another process has made meanwhile.
-            os.link(made, path)
-        except FileExistsError as error:
-            raise there from error
-        except OSError:  # a file system without links, such as a memory stick's
-            made.rename(path)
-    return open_store(path)
-
-
-def _fill_new(path: Path, domain_name: str, domain: Domain) -> None:
-    with closing(_connect(path)) as db:
-        migrate(db)
-        store = Store(path, db, domain)
-        with store.transaction():
-            store.set_meta("domain", domain_name)
-            store.set_meta("domain_name", domain.name)
-            store.set_meta("domain_hash", domain.content_hash)
-            store.set_meta("created_at", now())
-
-
-def open_store(path: Path) -> Store:
-    """An existing store, brought up to this release's schema.
-
-    Raises:
-        UserError: no such file, no store, or one that a newer release has written.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such store; make one with: npc-pref init --store {path}")
-    db = _connect(path)
-    try:
-        is_store = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'migration'").fetchone()
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise UserError(f"{path}: not a store of npc-pref ({error})") from error
-    if not is_store:
-        db.close()
-        raise UserError(f"{path}: an SQLite file, but not a store of npc-pref; make one with: npc-pref init")
-    newer = unknown_steps(db)
-    if newer:
-        db.close()
-        raise UserError(f"{path}: written by a newer npc-align (it has {', '.join(newer)}); update npc-align")
-    if len(MIGRATIONS) > db.execute("SELECT count(*) FROM migration").fetchone()[0]:
-        migrate(db)
-    return Store(path, db, load_domain(_domain_name(db, path)))
-
-
-def _domain_name(db: sqlite3.Connection, path: Path) -> str:
-    row = db.execute("SELECT value FROM meta WHERE key = 'domain'").fetchone()
-    if row is None:
-        raise UserError(
-            f"{path}: the store names no domain; it was not made whole. Remove it and run: npc-pref init --store {path}"
-        )
-    return str(row[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    require_sqlite()
-    # isolation_level None: transactions begin and end where this module says so, and nowhere else.
-    db = sqlite3.connect(path, timeout=_PATIENCE_MS / 1000, isolation_level=None)
-    db.execute("PRAGMA foreign_keys = ON")
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError:
-        db.close()
-        raise  # read-only, locked, no room: `options.opened` says so
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise UserError(f"{path}: not a store of npc-pref ({error})") from error
-    # A judgement that the screen calls saved must outlive a power cut, so every commit waits for the disk.
-    db.execute("PRAGMA synchronous = FULL")
-    return db
 
 
 def content_id(*parts: str) -> str:

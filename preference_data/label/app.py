@@ -176,9 +176,9 @@ class LabelScreen(Screen[None]):
         if self._in_dialogue or self.app.screen is not self:
             return
         action = getattr(self, f"do_{name}", None)
-        self._attempt(action or (lambda: self._judge(name)))
+        self.attempt(action or (lambda: self.judge(name)))
 
-    def _attempt(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[[], object]) -> None:
         """Does something; what can't be done or saved is told in the status line."""
         try:
             action()
@@ -189,7 +189,8 @@ class LabelScreen(Screen[None]):
 
     # --- Commands
 
-    def _judge(self, choice: str) -> None:
+    def judge(self, choice: str) -> None:
+        """Saves a choice and shows what comes next."""
         saved = self.session.judge(choice)
         self._hints_on = False
         self.show()
@@ -207,12 +208,16 @@ class LabelScreen(Screen[None]):
         self.show()
 
     def do_edit(self) -> None:
-        self._hold(self._edit())
+        from preference_data.label.dialogues import edit  # its panels take longer to load than the first line may take to come
+
+        self._hold(edit(self))
 
     do_fix = do_edit
 
     def do_reason(self) -> None:
-        self._hold(self._reason())
+        from preference_data.label.dialogues import give_reason
+
+        self._hold(give_reason(self))
 
     def _hold(self, dialogue: Coroutine[Any, Any, None]) -> None:
         """Leads through panels, and lets no key by until the last one is closed."""
@@ -226,7 +231,7 @@ class LabelScreen(Screen[None]):
             self._in_dialogue = False
 
     def do_hints(self) -> None:
-        item = self._item()
+        item = self.item()
         self._hints_on = not self._hints_on
         if self._hints_on:
             self.session.saw_hints()
@@ -263,56 +268,12 @@ class LabelScreen(Screen[None]):
     def do_leave(self) -> None:
         self.app.exit()
 
-    async def _edit(self) -> None:
-        from preference_data.label.panels import EditPanel
+    def item(self) -> Item:
+        """What is before the person.
 
-        index = await self._which("which_edit")
-        if index is None:
-            return
-        session = self.session
-        panel = EditPanel(
-            self.texts,
-            session.text_to_edit(index),
-            save=lambda text: session.edit(index, text),
-            keep=lambda text: session.leave_unfinished(index, text),
-        )
-        if not await self.app.push_screen_wait(panel):
-            return
-        if self._item().mode == "line":
-            self._attempt(lambda: self._judge("fix"))
-            return
-        self.show()
-        self.say(self.texts("edited_now_choose"), "good")
-
-    async def _reason(self) -> None:
-        from preference_data.label.panels import DROP, KindPanel, MarkPanel
-
-        index = await self._which("which_reason")
-        if index is None:
-            return
-        line = self._item().lines[index].line
-        kind = await self.app.push_screen_wait(KindPanel(self.texts, line))
-        if kind == DROP:
-            self._attempt(self.session.drop_reason)
-        elif kind is not None:
-            mark = await self.app.push_screen_wait(MarkPanel(self.texts, kind, line))
-            if mark is not None:
-                self._attempt(lambda: self.session.add_reason(index, kind, None if mark == "whole" else mark))
-        self.show()
-
-    async def _which(self, question: str) -> int | None:
-        """The place of the line that is meant; None where the person leaves, or there is nothing to choose from."""
-        from preference_data.label.panels import SidePanel
-
-        item = self.session.item
-        if item is None:
-            self.say(self.texts("nothing_here"))
-            return None
-        if item.mode == "line":
-            return 0
-        return await self.app.push_screen_wait(SidePanel(self.texts, question, [line.line for line in item.lines]))
-
-    def _item(self) -> Item:
+        Raises:
+            Refused: nothing is.
+        """
         if self.session.item is None:
             raise Refused("nothing_here")
         return self.session.item

@@ -17,7 +17,8 @@ from npc_align.domain import default_corpus
 from preference_data.label.app import LabelApp
 from preference_data.label.session import Session
 from preference_data.label.texts import Texts
-from preference_data.store import NewCandidate, Store, create_store
+from preference_data.store import NewCandidate, Store
+from preference_data.store_file import create_store
 from preference_data.tasks import add_tasks
 
 _KEYS = ("1", "1", "2", "f")  # some judgements, and a flag on what stands there then

@@ -8,7 +8,8 @@ import pytest
 
 from preference_data.export import export
 from preference_data.judgements import Judgement, judge
-from preference_data.store import NewCandidate, content_id, create_store
+from preference_data.store import NewCandidate, content_id
+from preference_data.store_file import create_store
 from preference_data.tasks import add_tasks, all_tasks
 
 pytest.importorskip("trl", reason="the extra [train] is missing: TRL was NOT run on the exports")

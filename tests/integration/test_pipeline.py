@@ -97,7 +97,7 @@ def test_killed_run_resumes_to_the_same_weights(commands: Commands, sft_run: Pat
 
 def candidates_of(store_path: Path) -> dict[str, tuple[str, str | None, dict[str, Any]]]:
     """Prompt, line and attributes of each sampled candidate, by id."""
-    from preference_data.store import open_store
+    from preference_data.store_file import open_store
 
     store = open_store(store_path)
     found = {c.id: (c.line, c.text, dict(c.attributes)) for c in store.candidates(store.rules) if c.origin["kind"] == "sampled"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from preference_data.store import open_store
+from preference_data.store_file import open_store
 from tests.integration.conftest import BIN, Commands, free_port
 
 

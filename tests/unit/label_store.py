@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from npc_align.domain import load_domain
-from preference_data.store import NewCandidate, Store, content_id, create_store
+from preference_data.store import NewCandidate, Store, content_id
+from preference_data.store_file import create_store
 from preference_data.tasks import add_tasks
 
 DOMAIN = load_domain("weapon_rental")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from preference_data.judgements import Judgement, judge
-from preference_data.store import NewCandidate, Store, create_store
+from preference_data.store import NewCandidate, Store
+from preference_data.store_file import create_store
 from preference_data.tasks import Shown, Task, add_tasks, all_tasks, first_is_left
 
 CYCLE = ("tone_break", "josa_error", "repetition")

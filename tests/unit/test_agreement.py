@@ -19,7 +19,8 @@ from opinions import CYCLE, say, say_all, store_with
 from preference_data import people_cli
 from preference_data.agreement import ALL, TOO_FEW, Figure, Group, agreement, alpha, kappa, raw_agreement, resampled_alphas
 from preference_data.judgements import Judgement
-from preference_data.store import Store, open_store
+from preference_data.store import Store
+from preference_data.store_file import open_store
 from preference_data.tasks import Shown, all_tasks, first_is_left
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units, missing data.

@@ -16,7 +16,8 @@ from npc_align.errors import UserError
 from preference_data import people_cli, tasks
 from preference_data.assign import assign
 from preference_data.outcomes import kinds_of, verdicts_of_tasks
-from preference_data.store import Store, open_store
+from preference_data.store import Store
+from preference_data.store_file import open_store
 
 PEOPLE = ("mina", "junho", "sora")
 

@@ -20,7 +20,8 @@ from npc_align.errors import UserError
 from preference_data import doctor, exchange_cli, judgements, tasks
 from preference_data.exchange import merge, pack
 from preference_data.judgements import Judgement, Reason, current, judge, undo_last
-from preference_data.store import NewCandidate, Store, content_id, create_store, now, open_store
+from preference_data.store import NewCandidate, Store, content_id, now
+from preference_data.store_file import create_store, open_store
 
 DOMAIN = load_domain("weapon_rental")
 TABLES = ("prompt", "candidate", "task", "assignment", "event")

@@ -21,7 +21,8 @@ from npc_align.errors import UserError
 from preference_data import exchange_cli
 from preference_data.importing import import_file
 from preference_data.pairing import _side, _Words
-from preference_data.store import Candidate, NewCandidate, Store, create_store
+from preference_data.store import Candidate, NewCandidate, Store
+from preference_data.store_file import create_store
 
 DOMAIN = load_domain("weapon_rental")
 PROBE, OTHER = DOMAIN.probes[:2]

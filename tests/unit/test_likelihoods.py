@@ -16,7 +16,8 @@ from npc_align.modeling import scoring
 from preference_data import local_model
 from preference_data.cli import main
 from preference_data.prompts import training_prompts
-from preference_data.store import NewCandidate, Store, create_store, open_store
+from preference_data.store import NewCandidate, Store
+from preference_data.store_file import create_store, open_store
 from preference_data.tasks import all_tasks
 
 DOMAIN = load_domain("weapon_rental")

@@ -5,29 +5,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import types
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
+from own_domain import own_domain
 
 from npc_align.checks import rules_hash
 from npc_align.corpus import read_jsonl
-from npc_align.domain import Domain, default_corpus, load_domain, shipped_file
+from npc_align.domain import default_corpus, load_domain, shipped_file
 from npc_align.errors import UserError
 from npc_align.prompt import render
 from npc_align.splits import load_splits
 from preference_data.cli import main
 from preference_data.judgements import Judgement, events, judge, undo_last
 from preference_data.prompts import TrainingPrompt, corpus_of, held_out_prompts, training_prompts
-from preference_data.store import NewCandidate, create_store, open_store
+from preference_data.store import NewCandidate
+from preference_data.store_file import create_store, open_store
 from preference_data.tasks import add_tasks, all_tasks
 
 DOMAIN = load_domain("weapon_rental")
@@ -407,14 +406,6 @@ def test_a_file_is_checked_with_its_keys_kept(tmp_path: Path) -> None:
     assert [v["kind"] for v in rows_of(output)[0]["violations"]] == ["foreign_text"]
 
 
-def own_domain(folder: Path, name: str = "weapon_rental", **changes: Any) -> Path:
-    """A studio's own domain file: the shipped one with some sections changed."""
-    raw = yaml.safe_load(shipped_file("weapon_rental", "domain.yaml").read_text(encoding="utf-8"))
-    path = folder / "domain.yaml"
-    path.write_text(yaml.safe_dump({**raw, "name": name, **changes}, allow_unicode=True), encoding="utf-8")
-    return path
-
-
 def test_a_studios_own_domain_asks_for_its_corpus(tmp_path: Path) -> None:
     own = own_domain(tmp_path, banned_words=["술"])
     create_store(tmp_path / "prefs.db", str(own)).close()
@@ -455,60 +446,6 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, store_pat
         "max_new_tokens": "64",
         "limit": "5",
     }
-
-
-@pytest.fixture
-def whole_model(tmp_path: Path) -> Path:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (folder / name).write_bytes(b"{}")
-    return folder
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A sampler that is no more than a model's folder."""
-
-    name: str
-
-    def identity(self) -> str:
-        from preference_data.local_model import weights_identity
-
-        return weights_identity(self.name)
-
-
-def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: int = 64, corpus: Path | None = None) -> str:
-    from preference_data.generate import Sampling, _plan
-
-    sampling = Sampling(2, 1.0, 1.0, 0, max_new_tokens)
-    sampler: Any = Folder(str(model))
-    return _plan(sampler, domain, corpus or default_corpus("weapon_rental"), sampling, batch_size, 10)
-
-
-def test_other_splits_are_another_plan(whole_model: Path, tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus.jsonl"
-    corpus.write_bytes(default_corpus("weapon_rental").read_bytes())
-    before = plan_of(whole_model, DOMAIN, corpus=corpus)
-    corpus.with_suffix(".splits.json").write_text('{"validation": [], "test": []}', encoding="utf-8")
-    assert plan_of(whole_model, DOMAIN, corpus=corpus) != before
-
-
-def test_whatever_changes_the_lines_changes_the_plan(whole_model: Path, tmp_path: Path) -> None:
-    before = plan_of(whole_model, DOMAIN)
-    assert plan_of(whole_model, DOMAIN) == before
-    others = {
-        plan_of(whole_model, DOMAIN, batch_size=4),
-        plan_of(whole_model, DOMAIN, max_new_tokens=32),
-        plan_of(whole_model, load_domain(str(own_domain(tmp_path, banned_words=["술"])))),
-    }
-    os.utime(whole_model / "model.safetensors", ns=(1, 1))
-    others.add(plan_of(whole_model, DOMAIN))
-    (whole_model / "adapter_config.json").write_text("{}", encoding="utf-8")
-    for weights in (b"one", b"two"):
-        (whole_model / "adapter_model.safetensors").write_bytes(weights)
-        others.add(plan_of(whole_model, DOMAIN))
-    assert len(others - {before}) == 6
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))

@@ -18,7 +18,7 @@ from npc_align.errors import UserError
 from npc_align.prompt import render
 from preference_data import generate, server
 from preference_data.cli import main
-from preference_data.store import create_store, open_store
+from preference_data.store_file import create_store, open_store
 
 
 class Fake:

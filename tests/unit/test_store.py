@@ -18,7 +18,8 @@ from preference_data import judgements, tasks
 from preference_data.judgements import Judgement, Reason, current, judge, undo_last
 from preference_data.migrations import MIGRATIONS, migrate
 from preference_data.options import opened
-from preference_data.store import NewCandidate, Store, create_store, open_store
+from preference_data.store import NewCandidate, Store
+from preference_data.store_file import create_store, open_store
 
 DOMAIN = load_domain("weapon_rental")
 RULES = "0123456789abcdef"
@@ -275,7 +276,7 @@ def test_init_puts_no_store_over_one_that_came_meanwhile(tmp_path: Path, monkeyp
         other.close()
         return migrate(db)
 
-    monkeypatch.setattr("preference_data.store.migrate", somebody_is_faster)
+    monkeypatch.setattr("preference_data.store_file.migrate", somebody_is_faster)
     with pytest.raises(UserError, match="there already"):
         create_store(path, "weapon_rental")
     store = open_store(path)
@@ -391,7 +392,7 @@ def test_an_older_store_is_brought_up_to_date(store: Store, monkeypatch: pytest.
     store.add_candidates(MANY)
     store.close()
     step = ("m999_later", lambda db: db.execute("ALTER TABLE task ADD COLUMN later TEXT"))
-    monkeypatch.setattr("preference_data.store.MIGRATIONS", [*MIGRATIONS, step])
+    monkeypatch.setattr("preference_data.store_file.MIGRATIONS", [*MIGRATIONS, step])
     monkeypatch.setattr("preference_data.migrations.MIGRATIONS", [*MIGRATIONS, step])
     again = open_store(store.path)
     assert "later" in {row[1] for row in again.db.execute("PRAGMA table_info(task)")}
