@@ -227,7 +227,7 @@ def test_what_was_shown_as_saved_survives_a_kill(store: Store) -> None:
 
 def _make_and_die(path: Path, step: int) -> None:
     """`npc-pref init`, killed before its n-th step that touches the disk."""
-    import preference_data.store as module
+    import preference_data.store_file as module
 
     counted = iter(range(100))
     real = {name: getattr(module, name) for name in ("_connect", "migrate", "now", "open_store")}
