@@ -22,7 +22,7 @@ from npc_align.evaluation.folder import JudgedLine, write_part
 from npc_align.evaluation.judges.judging import ALL
 from npc_align.evaluation.report.curves import panels, ticks
 from npc_align.evaluation.report.headline import headline
-from npc_align.evaluation.report.judges import NAMES
+from npc_align.evaluation.report.judges import EXPLAINED, NAMES
 from npc_align.evaluation.report.runs import read_run
 from npc_align.evaluation.report.source import read_evaluation
 from npc_align.evaluation.report.spans import pieces
@@ -215,7 +215,7 @@ def test_a_judge_that_could_not_judge_is_named_with_its_reason(tmp_path: Path) -
 
 
 def test_every_judge_has_a_name_for_writers() -> None:
-    assert NAMES.keys() == ALL.keys()
+    assert NAMES.keys() == EXPLAINED.keys() == ALL.keys()
     assert {name.en for name in NAMES.values()} == {
         getattr(import_module(f"npc_align.evaluation.judges.{module}"), kind).title for module, kind in ALL.values()
     }

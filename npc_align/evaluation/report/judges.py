@@ -22,6 +22,20 @@ NAMES = {
 }
 
 
+# What a writer reads instead of the judge's own English words, which go into detail.
+EXPLAINED = {
+    "unknown_words": "말뭉치에도 사전에도 없는 낱말이 하나라도 든 대사의 비율입니다. 지어낸 말을 찾습니다.",
+    "unknown_endings": "문장 끝에 말뭉치에도 문법에도 없는 꼬리가 붙은 대사의 비율입니다 (승리했습니다만용).",
+    "new_words": "말뭉치에 없는 낱말이 든 대사의 비율입니다. 좋은 대사에도 있으니 모델 사이에서 느는지를 보세요.",
+    "personality_classifier": "대사만 보고 성격을 맞히는 프로그램이 주어진 성격을 알아본 대사의 비율입니다.",
+    "result_classifier": "대사만 보고 결과를 맞히는 프로그램이 주어진 결과를 알아본 대사의 비율입니다.",
+    "held_out_checks": "학습할 짝을 만들 때 일부러 쓰지 않은 검사 규칙을 어긴 대사의 비율입니다.",
+    "fluency": "학습하지 않은 바탕 모델이 대사를 얼마나 자연스러운 글로 보는지입니다. 0에 가까울수록 자연스럽습니다. 짧고 흔한 말은 값이 좋게 나옵니다.",
+    "counterfactual_personality": "따로 학습한 모델이 보기에, 성격을 다른 것으로 바꾸면 덜 어울리는 대사의 비율입니다.",
+    "counterfactual_result": "따로 학습한 모델이 보기에, 결과를 다른 것으로 바꾸면 덜 어울리는 대사의 비율입니다.",
+}
+
+
 @dataclass(frozen=True)
 class ShownJudge:
     """A judge of judges.json.
@@ -35,7 +49,7 @@ class ShownJudge:
     """
 
     name: Text
-    what: str
+    what: Text
     arrow: str
     unit: str
     cells: Mapping[tuple[str, str], str]
@@ -70,7 +84,7 @@ def _shown(key: str, entry: Mapping[str, Any]) -> ShownJudge:
     reference = entry["reference"] or (accuracy if unit == "share" else None)
     return ShownJudge(
         name=_name(key, entry["title"]),
-        what=entry["what"],
+        what=Text(EXPLAINED.get(key, entry["what"]), entry["what"]),
         arrow="↓" if entry["better"] == "lower" else "↑",
         unit=unit,
         cells={(c["model"], c["decoding"]): interval(c["rate"], unit) for c in entry["cells"] if c["rate"]},
