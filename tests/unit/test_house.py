@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,3 +127,14 @@ def test_no_file_shadows_a_library(stage: str, root: Path) -> None:
     libraries = {*sys.stdlib_module_names, *metadata.packages_distributions()}
     names = {path.stem for path in (root / stage).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert not (names - {"__init__"}) & libraries
+
+
+def test_two_processes_get_the_long_test_files_first(root: Path, request: pytest.FixtureRequest) -> None:
+    (plugin,) = (p for p in request.config.pluginmanager.get_plugins() if hasattr(p, "LONGEST"))
+    long, short = [root / "tests/integration" / name for name in plugin.LONGEST], root / "tests/integration/test_report_page.py"
+    assert all(path.is_file() for path in (*long, short)), "a file of another name would run last again"
+    ordered = [*long, short, root / "tests/unit/test_house.py"]
+    items = [SimpleNamespace(path=path) for path in reversed(ordered)]
+    plugin.pytest_collection_modifyitems(items)
+    assert [item.path for item in items] == ordered
+    assert "--dist loadfile --no-loadscope-reorder" in (root / "Makefile").read_text(encoding="utf-8")
