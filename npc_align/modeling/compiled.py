@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from npc_align.modeling.attention import use_products
 from npc_align.training.launch import announce
 
 
@@ -29,6 +30,7 @@ def compile_layers(model: Any, processes: int) -> bool:
         return False
     for layer in layers:
         layer.compile(dynamic=True)
+    use_products(model)
     announce(f"{len(layers)} decoder layers are compiled at the first step, which takes a minute or two")
     return True
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from npc_align.modeling.attention import PRODUCTS
+
 _PADDING = -1
 
 
@@ -42,7 +44,7 @@ def can_share_prompts(model: Any) -> str | None:
         return f"{type(model).__name__} has layers that aren't attention over a mask"
     if getattr(config, "rope_parameters", None) is None:
         return f"{type(model).__name__} has no rotary positions"
-    if config._attn_implementation not in ("sdpa", "eager"):
+    if config._attn_implementation not in ("sdpa", "eager", PRODUCTS):
         return f"attention {config._attn_implementation} takes no mask of its own"
     return None
 
@@ -114,8 +116,8 @@ def _are_completions(attention_mask: torch.Tensor, labels: torch.Tensor, lengths
 
 
 def attention_mask_for(model: Any, shared: SharedRows) -> torch.Tensor:
-    """The shared rows' mask in the form that the model's attention takes as it is: bool for sdpa, additive for eager."""
-    if model.config.get_text_config()._attn_implementation == "sdpa":
+    """The shared rows' mask in the form that the model's attention takes as it is: additive for eager, else bool."""
+    if model.config.get_text_config()._attn_implementation != "eager":
         return shared.attends
     dtype = model.get_input_embeddings().weight.dtype
     return torch.zeros(shared.attends.shape, dtype=dtype, device=shared.attends.device).masked_fill_(
