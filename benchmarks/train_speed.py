@@ -20,6 +20,8 @@ import click
 from turns import Contender
 from workload import as_corpus, fresh_adapter, matrix_product_rate, pairs_from_corpus, tiny_model, write_jsonl
 
+from npc_align.training.launch import ENVIRONMENT
+
 CONTENDERS = ("ours", "trl", "plain")
 HERE = Path(__file__).resolve().parent
 
@@ -33,7 +35,7 @@ def measure(
         work = Path(given["work"]) / name
         work.mkdir()
         command = [str(HERE / "train_contender.py"), stage, name, json.dumps({**given, "work": str(work)})]
-        running.append(Contender(name, command))
+        running.append(Contender(name, command, ENVIRONMENT if name == "ours" else None))
         click.echo(f"{name}: ready after {running[-1].facts['setup_seconds']:.0f} s", err=True)
     first = {c.name: c.step() for c in running}
     second = {c.name: c.step() for c in running}  # a changed batch shape may compile once more

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -48,15 +48,16 @@ class Turns:
 
 
 class Contender:
-    """The other side: a process that waits for commands."""
+    """The other side: a process that waits for commands. `environment`: what it runs with unless ours says otherwise."""
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (it lives as long as the process)
         started = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
-        )
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
+            env={**(environment or {}), **os.environ},
+        )  # fmt: skip
         self.facts = {**self._read(), "setup_seconds": time.perf_counter() - started}
 
     def step(self) -> dict[str, float]:
