@@ -35,6 +35,12 @@ def compile_layers(model: Any, processes: int) -> bool:
     return True
 
 
+def is_compiled(model: Any) -> bool:
+    """Whether `compile_layers` compiled this model's layers."""
+    layers = getattr(model.get_decoder(), "layers", None)
+    return isinstance(layers, torch.nn.ModuleList) and len(layers) > 0 and layers[0]._compiled_call_impl is not None
+
+
 def _reason_against(model: Any, layers: Any, processes: int) -> str | None:
     if next(model.parameters()).device.type != "cpu" or processes > 1:
         return "only a single CPU process uses it"

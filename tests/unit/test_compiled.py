@@ -10,7 +10,8 @@ import pytest
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
 
-from npc_align.modeling.compiled import compile_layers
+from npc_align.modeling import completion_head
+from npc_align.modeling.compiled import compile_layers, is_compiled
 from npc_align.modeling.load import load_base, merged_copy
 
 
@@ -59,3 +60,22 @@ def test_a_machine_that_cannot_compile_goes_on_uncompiled(
 def test_several_processes_run_uncompiled(adapted: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert not compile_layers(adapted.get_base_model(), processes=2)
     assert "only a single CPU process uses it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("softcap", [None, 5.0])
+def test_the_compiled_head_scores_like_the_uncompiled_one(softcap: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion_head, "_COMPILED_TILE", 200)  # two tiles and a rest
+    generator = torch.Generator().manual_seed(4)
+    hidden, weight = (torch.randn(size, 16, generator=generator) for size in (9, 500))
+    targets = torch.randint(0, 500, (9,), generator=generator)
+    found, expected = (
+        completion_head._score(hidden, weight, None, targets, softcap, True, compiled) for compiled in (True, False)
+    )
+    for ours, theirs in zip((*found[0], found[1]), (*expected[0], expected[1]), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_the_head_knows_compiled_layers(adapted: Any) -> None:
+    assert not is_compiled(adapted.get_base_model())
+    compile_layers(adapted.get_base_model(), processes=1)
+    assert is_compiled(adapted.get_base_model())
