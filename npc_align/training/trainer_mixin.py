@@ -22,6 +22,7 @@ from transformers.trainer_utils import IntervalStrategy
 from npc_align.errors import UserError
 from npc_align.files import write_text
 from npc_align.modeling.identity import Identity
+from npc_align.training.allocator import FreedMemory
 from npc_align.training.config import DriftSection, OptimSection
 from npc_align.training.drift import DriftWatch
 from npc_align.training.gate import GreedyGate, selection_score
@@ -206,10 +207,10 @@ class LastStep(TrainerCallback):
 def callbacks(
     optim: OptimSection, folder: RunFolder, identity: Identity, drift: DriftSection, start: dict[str, float] | None = None
 ) -> list[TrainerCallback]:
-    """Drift from `start`, metrics file, identity of every checkpoint, an evaluation at the last step, early stopping."""
+    """Drift from `start`, metrics file, identity of every checkpoint, an evaluation at the last step, memory handed back, early stopping."""
     file = folder.path / "metrics.jsonl"
     chosen: list[TrainerCallback] = [
-        DriftWatch(drift, file, start), MetricsFile(file), CheckpointIdentity(identity), LastStep(),
+        DriftWatch(drift, file, start), MetricsFile(file), CheckpointIdentity(identity), LastStep(), FreedMemory(),
     ]  # fmt: skip
     if optim.early_stopping_patience is not None:
         chosen.append(EarlyStoppingCallback(early_stopping_patience=optim.early_stopping_patience))
