@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 from peft import PeftModel
 
+from npc_align.training.launch import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -80,7 +82,8 @@ def given(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 class Told:
     """A contender that says what it is told to: `ours` takes 1 s a step, the others 4, the first step a minute more."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], environment: dict[str, str] | None) -> None:
+        assert (environment == ENVIRONMENT) == (name == "ours")  # as its own commands start it; the others come as they are
         self.name, self.facts = name, {"setup_seconds": 9.0, "reference_seconds": 16.0}
         self.seconds = 1.0 if name == "ours" else 4.0
         self.extra = 60.0
