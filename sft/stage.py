@@ -19,6 +19,7 @@ from npc_align.modeling.device import Device, choose_device
 from npc_align.modeling.identity import Identity, lasting_name, weights_hash
 from npc_align.modeling.load import load_base, load_tokenizer, model_folder
 from npc_align.modeling.lora import Coverage, peft_names, resolve_targets
+from npc_align.modeling.shared_prompt import MULTIPLE
 from npc_align.modeling.tokens import PromptCodec
 from npc_align.prompt import fingerprint, render
 from npc_align.splits import load_splits, splits_file
@@ -95,7 +96,7 @@ def train(run: SFTRunConfig) -> None:
         train_dataset=train_set,
         eval_dataset=eval_set,
         processing_class=tokenizer,
-        data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id),
+        data_collator=IndexedCollator(pad_token_id=tokenizer.pad_token_id, pad_to_multiple_of=MULTIPLE),
         peft_config=_lora(run, model, coverage),
         callbacks=callbacks(run.optim, folder, identity, run.drift, _reference_lines(held_out)),
     )

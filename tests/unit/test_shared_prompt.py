@@ -23,7 +23,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import add_fused_lm_head
 
 from npc_align.modeling.completion_head import use_completion_head
-from npc_align.modeling.shared_prompt import can_share_prompts, shared_rows
+from npc_align.modeling.shared_prompt import MULTIPLE, can_share_prompts, shared_rows
 
 OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
 SIZES: dict[str, Any] = {
@@ -136,7 +136,7 @@ def test_the_pairs_of_one_prompt_share_it_and_each_keeps_its_weight(attention: s
     batch = _collated(rows)
     seen = _widths(ours)
     expected, found = (model(**batch, use_cache=False, fused_lm_head=True) for model in (theirs, ours))
-    assert seen[0] == (3, len(one) + 3 + 1 + 2 + 2)
+    assert seen[0] == (3, 16), f"{len(one)} + 3 + 1 + 2 + 2 tokens, filled up to a multiple of {MULTIPLE}"
     torch.testing.assert_close(found.log_probs, expected.log_probs, atol=1e-5, rtol=1e-5)
     weights = torch.rand(found.log_probs.shape, generator=torch.Generator().manual_seed(3))
     for out in (expected, found):
