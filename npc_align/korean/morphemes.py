@@ -94,7 +94,7 @@ def kiwi() -> Any:
     For what `tokens` doesn't give: joining morphemes to words, and the likelihood of a reading.
     """
     # Imported here: whoever only imports the checks shouldn't pay for loading. Encyclopedia titles and typos aren't needed, take half
-    # of it, and mislead: with them 지팡이 is a title 지팡 and its particle.
+    # of it, and mislead: a common noun that ends in 이 becomes a title with its particle.
     from kiwipiepy import Kiwi
 
     return Kiwi(num_workers=1, load_default_dict=False, load_multi_dict=False, load_typo_dict=False)
