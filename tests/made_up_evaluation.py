@@ -10,6 +10,7 @@ from typing import Any
 
 from npc_align.domain import load_domain
 from npc_align.evaluation.folder import JUDGES as JUDGES_FILE
+from npc_align.evaluation.folder import READINGS as READINGS_FILE
 from npc_align.evaluation.folder import (
     Cell,
     CellName,
@@ -28,6 +29,7 @@ from npc_align.evaluation.folder import (
     write_stored,
 )
 from npc_align.evaluation.folder import StoredLines as Stored
+from npc_align.evaluation.reading import sample_id
 from npc_align.evaluation.statistics import Interval, wilson
 
 DOMAIN = load_domain("weapon_rental")
@@ -174,6 +176,7 @@ def write_judges(folder: Path, judges: Mapping[str, Any] = JUDGES) -> None:
 
 READINGS = {
     "seed": 0,
+    "count": 1,
     "readers": ["민지"],
     "cells": [{"model": "dpo", "decoding": "default", "read": 60, "good": {"value": 0.75, "low": 0.63, "high": 0.84}}],
     "lines": [
@@ -181,3 +184,10 @@ READINGS = {
         {"model": "dpo", "decoding": "default", "index": 1, "reader": "민지", "verdict": "good", "reasons": []},
     ],
 }
+
+
+def write_readings(folder: Path, readings: Mapping[str, Any] = READINGS) -> None:
+    """Write readings.json, of the folder's lines as they are now."""
+    names = [CellName(cell["model"], cell["decoding"]) for cell in readings["cells"]]
+    sample = sample_id(folder, read_result(folder), names, readings["count"], readings["seed"])
+    write_part(folder, READINGS_FILE, {"sample": sample, **readings})

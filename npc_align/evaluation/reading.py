@@ -46,22 +46,43 @@ def draw(folder: Path, result: Result, names: Sequence[CellName], count: int, se
     Raises:
         UserError: no such cell, or fewer prompts than `count`.
     """
-    cells = [named_cell(result, name) for name in names]
-    lines = {cell.name: read_lines(folder, cell) for cell in cells}
-    if count > result.prompts:
-        raise UserError(f"--count {count}: the evaluation has {result.prompts} prompts; ask for at most so many")
-    chosen = random.Random(seed).sample(range(result.prompts), count)
-    drawn = [{**asdict(name), "index": i, "key": _key(lines[name][i])} for name in lines for i in chosen]
+    drawn = _drawn(folder, result, names, count, seed)
+    lines = {name: read_lines(folder, named_cell(result, name)) for name in names}
     shown = {
         entry["key"]: _shown(lines[CellName(entry["model"], entry["decoding"])][entry["index"]], entry["key"]) for entry in drawn
     }
     order = random.Random(seed + 1).sample(list(shown), len(shown))
-    identity = hashlib.sha256(json.dumps([seed, drawn]).encode()).hexdigest()[:12]
+    identity = _identity(drawn, seed)
     home = folder / "reading" / identity
     if not (home / DRAWN).is_file():
         write_jsonl(home / SAMPLE, [shown[key] for key in order])
         write_text(home / DRAWN, json.dumps({"seed": seed, "count": count, "domain": result.domain, "lines": drawn}) + "\n")
     return home
+
+
+def is_of(readings: Mapping[str, Any], folder: Path, result: Result) -> bool:
+    """Whether readings are of the lines that the evaluation has today: a cell may have been generated anew since."""
+    names = [CellName(cell["model"], cell["decoding"]) for cell in readings["cells"]]
+    if readings["count"] > result.prompts or not {*names} <= {cell.name for cell in result.cells}:
+        return False
+    return bool(readings.get("sample") == sample_id(folder, result, names, readings["count"], readings["seed"]))
+
+
+def sample_id(folder: Path, result: Result, names: Sequence[CellName], count: int, seed: int) -> str:
+    """The id of the sample that `draw` would draw."""
+    return _identity(_drawn(folder, result, names, count, seed), seed)
+
+
+def _drawn(folder: Path, result: Result, names: Sequence[CellName], count: int, seed: int) -> list[dict[str, Any]]:
+    lines = {name: read_lines(folder, named_cell(result, name)) for name in names}
+    if count > result.prompts:
+        raise UserError(f"--count {count}: the evaluation has {result.prompts} prompts; ask for at most so many")
+    chosen = random.Random(seed).sample(range(result.prompts), count)
+    return [{**asdict(name), "index": i, "key": _key(lines[name][i])} for name in lines for i in chosen]
+
+
+def _identity(drawn: Sequence[Mapping[str, Any]], seed: int) -> str:
+    return hashlib.sha256(json.dumps([seed, drawn]).encode()).hexdigest()[:12]
 
 
 def _key(line: JudgedLine) -> str:
@@ -89,6 +110,7 @@ def score(folder: Path, home: Path) -> dict[str, Any]:
     cells = list(dict.fromkeys(CellName(e["model"], e["decoding"]) for e in drawn["lines"]))
     values = {cell: _values(rows, cell) for cell in cells}
     content = {
+        "sample": home.name,
         "seed": drawn["seed"],
         "count": drawn["count"],
         "readers": sorted({row["reader"] for row in rows}),

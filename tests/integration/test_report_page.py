@@ -14,16 +14,15 @@ from made_up_evaluation import (
     BAD,
     DOMAIN,
     PROMPTS,
-    READINGS,
     fault,
     made_up_lines,
     make_evaluation,
     make_run,
     write_judges,
+    write_readings,
 )
 
-from npc_align.evaluation.folder import READINGS as READINGS_FILE
-from npc_align.evaluation.folder import JudgedLine, write_part
+from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.report.write import write_report
 from npc_align.evaluation.statistics import Interval
 
@@ -41,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dpo[5] = JudgedLine(PROMPTS[5], RUDE, True, [fault("length", 0, 4, "첫째 까닭"), fault("repetition", 2, 200, "둘째 까닭")])
     folder = make_evaluation(work / "eval", gap=Interval(-0.125, -0.25, -0.01), lines={"dpo": dpo}, paths={"dpo": str(run)})
     write_judges(folder)
-    write_part(folder, READINGS_FILE, READINGS)
+    write_readings(folder)
     return write_report(folder)[0]
 
 

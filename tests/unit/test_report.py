@@ -13,12 +13,22 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_evaluation import DOMAIN, JUDGES, PROMPTS, READINGS, fault, made_up_lines, make_evaluation, make_run, write_judges
+from made_up_evaluation import (
+    DOMAIN,
+    JUDGES,
+    PROMPTS,
+    READINGS,
+    fault,
+    made_up_lines,
+    make_evaluation,
+    make_run,
+    write_judges,
+    write_readings,
+)
 
 from npc_align.errors import UserError
 from npc_align.evaluation.cli import main
-from npc_align.evaluation.folder import READINGS as READINGS_FILE
-from npc_align.evaluation.folder import JudgedLine, write_part
+from npc_align.evaluation.folder import JudgedLine
 from npc_align.evaluation.judges.judging import ALL
 from npc_align.evaluation.report.curves import panels, ticks
 from npc_align.evaluation.report.headline import headline
@@ -151,9 +161,20 @@ def test_a_cell_without_a_verdict_is_left_open(tmp_path: Path) -> None:
     judges["judges"]["unknown_words"]["cells"].append({**sft, "lines": 0, "rate": None})
     readings["cells"].append({**sft, "read": 0, "good": None})
     write_judges(tmp_path, judges)
-    write_part(tmp_path, READINGS_FILE, readings)
+    write_readings(tmp_path, readings)
     text = write_report(tmp_path)[1].read_text(encoding="utf-8")
     assert "| dpo | default | 12.5% (4.3% \\~ 31.0%) | 5.4%" in text
+
+
+def test_readings_of_other_lines_are_not_shown(tmp_path: Path) -> None:
+    make_evaluation(tmp_path)
+    write_readings(tmp_path)
+    assert read_evaluation(tmp_path).readings is not None
+    stored = tmp_path / "lines" / "dpo" / "default.jsonl"
+    first, *rest = stored.read_text(encoding="utf-8").splitlines()
+    rest = [json.dumps({**json.loads(row), "line": "새로 만든 대사입니다."}, ensure_ascii=False) for row in rest]
+    stored.write_text("\n".join([first, *rest]) + "\n", encoding="utf-8")
+    assert read_evaluation(tmp_path).readings is None
 
 
 def test_lines_are_filtered_by_a_decodings_own_name(tmp_path: Path) -> None:
@@ -175,7 +196,7 @@ def test_a_single_cell_makes_a_report(tmp_path: Path, cells: list[tuple[str, str
 def test_judges_and_readings_stand_beside_the_rules(tmp_path: Path) -> None:
     make_evaluation(tmp_path)
     write_judges(tmp_path)
-    write_part(tmp_path, READINGS_FILE, READINGS)
+    write_readings(tmp_path)
     html, markdown = write_report(tmp_path)
     row = next(r for r in markdown.read_text(encoding="utf-8").splitlines() if "5.4%" in r)
     rules = wilson(3, 24)

@@ -10,6 +10,7 @@ from typing import Any
 
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import JUDGES, READINGS, JudgedLine, lines_hash, read_lines, read_part, read_result
+from npc_align.evaluation.reading import is_of
 from npc_align.evaluation.statistics import wilson
 
 _ODD = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
@@ -94,7 +95,10 @@ def read_evaluation(folder: Path) -> Evaluation:
     judges = read_part(folder, JUDGES)
     if judges is not None and judges["of"] != lines_hash(folder, result):
         judges = None  # they judged other lines than these
-    return Evaluation(asdict(result), tuple(prompts), tuple(cells), judges, read_part(folder, READINGS))
+    readings = read_part(folder, READINGS)
+    if readings is not None and not is_of(readings, folder, result):
+        readings = None  # and these read others
+    return Evaluation(asdict(result), tuple(prompts), tuple(cells), judges, readings)
 
 
 def _line(judged: JudgedLine) -> Line:
