@@ -430,7 +430,7 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, store_pat
     fake = types.ModuleType("preference_data.generate")
     fake.run = sample
     monkeypatch.setitem(sys.modules, "preference_data.generate", fake)
-    result = run("generate", "--store", store_path, "--model", "runs/sft", "--limit", 5)
+    result = run("generate", "--store", store_path, "--model", "runs/sft", "--limit", 5, "--mistaken", "tone_break, length")
     assert result.exit_code == 0, result.output
     assert "7 new candidates, 72 in all" in result.output
     assert asked.pop("batch_size") >= 1
@@ -445,6 +445,7 @@ def test_generate_hands_everything_on(monkeypatch: pytest.MonkeyPatch, store_pat
         "seed": "0",
         "max_new_tokens": "64",
         "limit": "5",
+        "mistaken": "['tone_break', 'length']",
     }
 
 

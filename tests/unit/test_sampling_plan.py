@@ -41,7 +41,7 @@ def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: in
 
     sampling = Sampling(2, 1.0, 1.0, 0, max_new_tokens)
     sampler: Any = Folder(str(model))
-    return _plan(sampler, domain, corpus or default_corpus("weapon_rental"), sampling, batch_size, 10)
+    return _plan(sampler, domain, corpus or default_corpus("weapon_rental"), sampling, batch_size)
 
 
 def test_other_splits_are_another_plan(whole_model: Path, tmp_path: Path) -> None:
