@@ -15,9 +15,9 @@ _NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # OpenMP reads this when torch loads it. Threads that spin while they wait cost more than they save where cores are virtual
-    # or shared: on two virtual cores a small elementwise product took 5 ms spinning and 0.02 ms sleeping.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # libgomp reads this when torch loads it: how long a waiting thread spins before it sleeps. Its own 300,000 rounds halve the speed
+    # where other work shares the cores, and no spinning at all (OMP_WAIT_POLICY=PASSIVE) halves it where the machine is quiet.
+    "GOMP_SPINCOUNT": "100000",
 }
 
 
