@@ -123,7 +123,8 @@ def _where_it_erred(store: Store, prompts: Sequence[TrainingPrompt], kinds: Coll
         raise UserError(f"--mistaken {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
     samples = store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'")
     # What this run itself samples must not change which prompts it asks, or it would never be done.
-    others = (c for c in samples if c.origin["seed"] // _SEED_STEP != seed)
+    # An imported sample may come without a seed.
+    others = (c for c in samples if "seed" not in c.origin or c.origin["seed"] // _SEED_STEP != seed)
     erred = {c.prompt_id for c in others if any(v["kind"] in kinds for v in c.violations or ())}
     found = [p for p in prompts if store.prompt_id(p.attributes) in erred]
     if not found:

@@ -63,9 +63,11 @@ def draw(folder: Path, result: Result, names: Sequence[CellName], count: int, se
 def is_of(readings: Mapping[str, Any], folder: Path, result: Result) -> bool:
     """Whether readings are of the lines that the evaluation has today: a cell may have been generated anew since."""
     names = [CellName(cell["model"], cell["decoding"]) for cell in readings["cells"]]
-    if readings["count"] > result.prompts or not {*names} <= {cell.name for cell in result.cells}:
+    try:
+        today = sample_id(folder, result, names, readings["count"], readings["seed"])
+    except UserError:  # no such cell any more, or fewer prompts
         return False
-    return bool(readings.get("sample") == sample_id(folder, result, names, readings["count"], readings["seed"]))
+    return bool(readings.get("sample") == today)
 
 
 def sample_id(folder: Path, result: Result, names: Sequence[CellName], count: int, seed: int) -> str:

@@ -18,6 +18,7 @@ from npc_align.errors import UserError
 from npc_align.prompt import render
 from preference_data import generate, server
 from preference_data.cli import main
+from preference_data.store import NewCandidate
 from preference_data.store_file import create_store, open_store
 
 
@@ -331,3 +332,15 @@ def test_an_unknown_kind_is_named(store_path: Path, url: str) -> None:
     result = sampled(store_path, url, "--mistaken", "tone")
     assert result.exit_code == 1
     assert "--mistaken tone: no such kind; there are: tone_break" in result.output
+
+
+def test_mistaken_reads_imported_samples_too(store_path: Path, url: str, fake: Fake) -> None:
+    store = open_store(store_path)
+    prompt = generate.training_prompts(generate.corpus_of(None, store.domain), store.domain)[0]
+    line = NewCandidate(prompt.attributes, "### User: 활", {"kind": "sampled"}, split_group=prompt.group)
+    store.add_candidates([line])
+    store.close()
+    assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
+    result = sampled(store_path, url, "--mistaken", "prompt_leak")
+    assert result.exit_code == 0, result.output
+    assert len(fake.requests) == 1
