@@ -112,33 +112,37 @@ def run(decoding_name: str, as_json: bool, **asked: Any) -> None:
 @click.option(
     "--search", "settings", type=click.IntRange(min=1), show_default="12", help="Settings that the search tries besides."
 )
+@click.option(
+    "--candidates", metavar="NAME,…", help="Presets and groups that the search tries too, without a run on the held-out prompts."
+)
 @click.option("--search-prompts", type=click.IntRange(min=1), show_default="96", help="Validation prompts to choose on, at most.")
 @click.option("--tuned", metavar="LABEL", help="The model whose best decoding is looked for; default: the last but one.")
 @click.option("--aligned", metavar="LABEL", help="The model that is to need no tuning; default: the last.")
 @click.option("--all-cells", is_flag=True, help="Every model under every decoding, not only the tuned and the aligned one.")
 def grid(
-    decodings: str, settings: int | None, search_prompts: int | None, tuned: str | None, aligned: str | None, all_cells: bool, as_json: bool,
+    decodings: str, settings: int | None, candidates: str | None, search_prompts: int | None, tuned: str | None, aligned: str | None, all_cells: bool, as_json: bool,
     **asked: Any,
 ) -> None:  # fmt: skip
     """Answer held-out prompts under many decodings, and compare the aligned model's default with the tuned model's best.
 
-    The tuned model's best decoding has the fewest bad lines on validation prompts among all decodings named and the search's
+    The tuned model's best decoding has the fewest bad lines on validation prompts among all decodings named, the candidates and the search's
     settings (temperature, top_p and repetition_penalty, greedy among them); it is reported on the held-out prompts. An
     interrupted grid goes on where it was when the same command is given again.
 
     \b
     Example:
       npc-eval grid --model base=embedded --model sft=runs/sft --model dpo=runs/dpo
-      npc-eval grid --model sft=runs/sft --model dpo=runs/dpo --decodings servers,search --search 8
+      npc-eval grid --model sft=runs/sft --model dpo=runs/dpo --decodings servers,search --candidates seeds --search 8
     """
     from npc_align.evaluation.grid import Plan, evaluate
     from npc_align.evaluation.presets import SEARCH, named_decodings
 
-    names = ["default", *(name.strip() for name in decodings.split(",") if name.strip())]
-    if SEARCH not in names and (settings or search_prompts):
-        raise UserError("--search and --search-prompts do nothing unless search is among --decodings; add it there")
+    names = ["default", *_listed(decodings)]
+    if SEARCH not in names and (settings or candidates or search_prompts):
+        raise UserError("--search, --candidates and --search-prompts do nothing unless search is among --decodings; add it there")
     search = (settings or 12) if SEARCH in names else None
-    plan = Plan(tuple(named_decodings(names)), search, search_prompts or 96, tuned, aligned, all_cells)
+    tried = tuple(named_decodings(_listed(candidates or "")))
+    plan = Plan(tuple(named_decodings(names)), search, tried, search_prompts or 96, tuned, aligned, all_cells)
     request = _request(**asked)
     result = evaluate(request, plan)
     if as_json:
@@ -146,6 +150,10 @@ def grid(
         return
     click.echo(_table(result))
     click.echo(f"report: {request.output / 'report.html'}")
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _table(result: Result) -> str:

@@ -45,6 +45,7 @@ class Plan:
     Attributes:
         decodings: of the tuned and the aligned model; the first is every model's.
         search: so many settings are tried for the tuned model besides; None: its best decoding isn't looked for.
+        candidates: tried for the tuned model too; on the held-out prompts only the one chosen is run.
         search_prompts: validation prompts to choose on, at most.
         tuned: label of the model whose best decoding is looked for; the last but one where None.
         aligned: label of the model that is to need none; the last where None.
@@ -53,6 +54,7 @@ class Plan:
 
     decodings: tuple[Decoding, ...]
     search: int | None = None
+    candidates: tuple[Decoding, ...] = ()
     search_prompts: int = 96
     tuned: str | None = None
     aligned: str | None = None
@@ -76,7 +78,7 @@ class _Grid:
         self.candidates: list[Decoding] = []
         self.validation = inputs.validation[: plan.search_prompts]
         if plan.search is not None:
-            everything = [*self.decodings, *search_settings(plan.search)]
+            everything = [*self.decodings, *plan.candidates, *search_settings(plan.search)]
             self.candidates = [d for d in everything if d.name in distinct_decodings(everything)]
             if not self.validation:
                 raise UserError(

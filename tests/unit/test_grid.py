@@ -168,6 +168,17 @@ def test_the_gap_is_against_the_setting_chosen_on_validation_not_the_best_on_tes
     assert ("base", chosen, "test") not in world.generated
 
 
+def test_candidates_are_tried_on_validation_and_only_the_chosen_one_is_reported(world: World) -> None:
+    warm, cold = (Decoding(name, knobs={"do_sample": True, "temperature": t}) for name, t in (("warm", 1.5), ("cold", 0.2)))
+    (setting,) = search_settings(1)
+    world.bad_on_validation = {("sft", "default"): 4, ("sft", "cold"): 1, ("sft", "warm"): 3, ("sft", setting.name): 3}
+    headline = world.run("sft", "dpo", decodings=(Decoding(),), candidates=(warm, cold), search=1).headline
+    assert headline is not None
+    assert headline.tuned_decoding == "cold"
+    assert [s.decoding for s in headline.chosen_on.settings] == ["default", "warm", "cold", setting.name]
+    assert [(m, d) for m, d, where in world.generated if where == "test" and d != "default"] == [("sft", "cold"), ("dpo", "cold")]
+
+
 def test_default_decoding_is_among_the_candidates_and_wins_a_tie(world: World) -> None:
     result = world.run("sft", "dpo", search=3)
     assert result.headline is not None
@@ -260,8 +271,9 @@ def test_changed_rules_judge_the_stored_lines_again_and_generate_nothing(world: 
     assert world.rechecked == len(TEST), "judged once by the new rules, then kept"
 
 
-def test_a_search_option_without_a_search_is_refused() -> None:
-    done = CliRunner().invoke(main, ["grid", "--model", "a=embedded", "--decodings", "default", "--search", "3"])
+@pytest.mark.parametrize("option", [("--search", "3"), ("--candidates", "seeds")])
+def test_a_search_option_without_a_search_is_refused(option: tuple[str, str]) -> None:
+    done = CliRunner().invoke(main, ["grid", "--model", "a=embedded", "--decodings", "default", *option])
     assert done.exit_code == 1
     assert "search is among --decodings" in done.output
 
