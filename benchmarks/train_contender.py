@@ -48,19 +48,19 @@ class OnCommand(TrainerCallback):
 
 
 class ForwardClock:
-    """Seconds in a module's forward."""
+    """Seconds in each of a module's forwards."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        self.seconds, self._entered = 0.0, 0.0
+        self.seconds, self._entered = list[float](), 0.0
         self._hooks = [module.register_forward_pre_hook(self._enter), module.register_forward_hook(self._leave)]
 
     def _enter(self, *_: Any) -> None:
         self._entered = time.perf_counter()
 
     def _leave(self, *_: Any) -> None:
-        self.seconds += time.perf_counter() - self._entered
+        self.seconds.append(time.perf_counter() - self._entered)
 
-    def stop(self) -> float:
+    def stop(self) -> list[float]:
         for hook in self._hooks:
             hook.remove()
         return self.seconds
@@ -129,7 +129,7 @@ class ReferenceTime(TrainerCallback):
         self.turns, self.clocks = turns, clocks
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.turns.facts["reference_seconds"] = sum(clock.stop() for clock in self.clocks)
+        self.turns.facts["reference_seconds"] = [seconds for clock in self.clocks for seconds in clock.stop()]
 
 
 def _run(given: dict[str, Any]) -> list[str]:
@@ -203,13 +203,14 @@ def dpo_plain(given: dict[str, Any], turns: Turns) -> None:
         scored = logits.float().log_softmax(-1).gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         return (scored * (labels != -100)).sum(-1)
 
-    started, size, reference = time.perf_counter(), given["batch"], {}
+    size, reference, seconds = given["batch"], {}, []
     with torch.no_grad():
         for start in range(0, len(encoded), size):
-            batch = encoded[start : start + size]
+            started, batch = time.perf_counter(), encoded[start : start + size]
             values = log_probs(batch)
             reference |= {id(pair): (values[i], values[len(batch) + i]) for i, pair in enumerate(batch)}
-    turns.facts["reference_seconds"] = time.perf_counter() - started
+            seconds.append(time.perf_counter() - started)
+    turns.facts["reference_seconds"] = seconds
     for batch in _batches(encoded, size):
         turns.next()
         chosen, rejected = log_probs(batch).chunk(2)

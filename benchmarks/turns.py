@@ -24,7 +24,7 @@ class Turns:
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # what libraries print must not meet the figures
         self._started: tuple[float, float] | None = None
-        self.facts: dict[str, float] = {}
+        self.facts: dict[str, Any] = {}
 
     def next(self) -> None:
         """Report the step that has just ended, and wait for the next command.
@@ -42,7 +42,7 @@ class Turns:
             raise Finished
         self._started = time.perf_counter(), time.process_time()
 
-    def _say(self, figures: dict[str, float]) -> None:
+    def _say(self, figures: Mapping[str, Any]) -> None:
         self._out.write(json.dumps(figures) + "\n")
         self._out.flush()
 

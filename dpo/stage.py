@@ -88,10 +88,10 @@ def train(run: DPORunConfig) -> None:
         data_collator=IndexedPreferenceCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=callbacks(run.optim, folder, identity, run.drift),
         share_prompts=run.loss.share_prompts,
-        reference=ReferenceCache(reference_folder(base_hash, adapter, device.dtype)),
     )
     if run.optim.compile:
         compile_layers(trainer.accelerator.unwrap_model(trainer.model).get_base_model(), trainer.accelerator.num_processes)
+    trainer.precompute_reference(ReferenceCache(reference_folder(base_hash, adapter, device.dtype)))
     prompts = _validation_prompts(run, identity, domain)
     gate = GreedyGate(codec, identity.renderer, domain, prompts, run.gate, folder.path / "samples")
     guard = SpikeGuard(run.guard)

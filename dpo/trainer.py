@@ -18,8 +18,9 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from dpo.reference import ReferenceCache, completion_digest
 from npc_align.errors import UserError
+from npc_align.modeling.compiled import is_compiled
 from npc_align.modeling.completion_head import use_completion_head
-from npc_align.modeling.shared_prompt import can_share_prompts
+from npc_align.modeling.shared_prompt import MULTIPLE, can_share_prompts
 from npc_align.training.launch import announce
 from npc_align.training.trainer_mixin import RECORD_INDEX, GuardedTrainer
 
@@ -42,30 +43,36 @@ class IndexedPreferenceCollator(DataCollatorForPreference):
 class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     """TRL's trainer; the policy is the SFT adapter, and so is the reference.
 
-    TRL copies the adapter to `ref`. Here the reference log-probabilities are computed with it, or found in the cache, before
-    anything is trained, and `ref` goes: the trained and saved model has the one adapter `default`.
+    TRL copies the adapter to `ref`. Here that copy goes at once: the reference log-probabilities are the policy's own, computed before
+    anything is trained (`precompute_reference`), and the trained and saved model has the one adapter `default`.
 
     Args:
         share_prompts: rows of one prompt go through the model together (`npc_align.modeling.shared_prompt`).
-        reference: where the log-probabilities are kept; None computes them for this run only.
     """
 
     loss_weights: list[float]
 
-    def __init__(self, *args: Any, share_prompts: bool = True, reference: ReferenceCache | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, share_prompts: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         assert not self.args.precompute_ref_log_probs, "TRL would compute them through its own head, and hash the whole model"
         base = self.accelerator.unwrap_model(self.model).get_base_model()
         own_head = use_completion_head(base, share_prompts=share_prompts)
         self.shares_prompts = own_head and share_prompts and can_share_prompts(base) is None
-        self.train_dataset, self.eval_dataset = self._with_reference(reference)
-        self.precompute_ref_logps = True  # TRL's loss reads them from the batch
         self.model.delete_adapter("ref")
         self.model.set_adapter("default")
 
     def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
         """Pairs come tokenised and checked; TRL would tokenise their text again."""
         return dataset
+
+    def precompute_reference(self, reference: ReferenceCache | None = None) -> None:
+        """Give every pair its reference log-probabilities. Call it before training, and after the layers are compiled where they are.
+
+        Args:
+            reference: where the log-probabilities are kept; None computes them for this run only.
+        """
+        self.train_dataset, self.eval_dataset = self._with_reference(reference)
+        self.precompute_ref_logps = True  # TRL's loss reads them from the batch
 
     def _with_reference(self, reference: ReferenceCache | None) -> tuple[Dataset, Dataset | None]:
         """Both datasets with TRL's columns `ref_chosen_logps` and `ref_rejected_logps`."""
@@ -88,13 +95,11 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
     def _reference_chunks(self, pairs: Dataset) -> Iterator[dict[bytes, float]]:
         """Log-probabilities of all sides, by digest, a chunk of batches at a time; every process gets all of them."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        by_width = _by_width(pairs)
-        size = self.args.per_device_eval_batch_size
-        batches = [by_width[i : i + size] for i in range(0, len(by_width), size)]
+        batches = _even_batches(_by_width(pairs), self.args.per_device_eval_batch_size)
         batches += batches[-1:] * (-len(batches) % world)  # under ZeRO-3 all processes run the model equally often
         model = prepare_deepspeed(self.model, self.accelerator) if self.is_deepspeed_enabled else self.model
         training = self.model.training
-        self.model.eval()
+        self.model.train(self._trains_as_it_evaluates)
         step = _CHUNK * world
         starts = range(0, len(batches), step)
         with click.progressbar(starts, label="reference log-probabilities", file=sys.stderr, hidden=rank > 0) as shown:
@@ -109,9 +114,18 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
             model.destroy()  # its hooks would gather and divide the weights once more beside those of the engine that trains
         self.model.train(training)
 
-    def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
-        inputs.pop(RECORD_INDEX, None)
-        return super().compute_ref_log_probs(model, inputs)
+    @property
+    def _trains_as_it_evaluates(self) -> bool:
+        """Whether the compiled layers give the reference as they train; as they evaluate they run uncompiled, in twice the time."""
+        policy = self.accelerator.unwrap_model(self.model)
+        dropout = policy.peft_config["default"].lora_dropout or getattr(policy.config.get_text_config(), "attention_dropout", 0)
+        return is_compiled(policy.get_base_model()) and not dropout
+
+    def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the chosen and of the rejected sides, each [pairs]."""
+        with torch.no_grad(), self.accelerator.autocast():
+            chosen, rejected = _log_probs(model, inputs).chunk(2)
+        return chosen, rejected
 
     def units(self) -> list[list[int]]:
         """The pairs of one prompt, where they share it."""
@@ -128,6 +142,10 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         for prompt, *lines in sides:
             groups.setdefault(prompt, set()).update(lines)
         return [len(prompt) + sum(map(len, lines)) for prompt, lines in groups.items()]
+
+    @property
+    def row_multiple(self) -> int:
+        return MULTIPLE if self.shares_prompts else super().row_multiple
 
     @cached_property
     def _sides(self) -> list[tuple[tuple[int, ...], ...]]:
@@ -168,24 +186,26 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         Raises:
             UserError: with the largest log-ratio per token.
         """
-        labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
         # With gradients, though none are taken: the forward that is checked is then the one that trains, compiled or not.
-        out = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            labels=labels,
-            fused_lm_head=True,
-            use_cache=False,
-        )
+        policy = _log_probs(model, inputs).detach()
         reference = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
         tokens = inputs["completion_mask"].sum(dim=1)
-        worst = ((out.log_probs.detach().sum(dim=1) - reference).abs() / tokens).max().item()
+        worst = ((policy - reference).abs() / tokens).max().item()
         dtype = torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else torch.float32
         if not worst <= TOLERANCE[dtype]:
             raise UserError(
                 f"at step 0 a policy-reference log-ratio is {worst:.4f} per token, above {TOLERANCE[dtype]}: the reference isn't the SFT policy. "
                 "Remove the output folder and start again; if it stays, the adapter was changed while the run started"
             )
+
+
+def _log_probs(model: Any, inputs: Mapping[str, Any]) -> torch.Tensor:
+    """Of the completions, [2 x pairs], those of the chosen sides first."""
+    labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, -100)
+    ids, mask = inputs["input_ids"], inputs["attention_mask"]
+    out = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True, use_cache=False)
+    log_probs: torch.Tensor = out.log_probs.sum(dim=1)
+    return log_probs
 
 
 def _digests(pair: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -204,9 +224,17 @@ def _by_width(pairs: Dataset) -> list[Any]:
     return sorted(pairs, key=lambda pair: (widest[tuple(pair["prompt_ids"])], pair["prompt_ids"]))
 
 
+def _even_batches(pairs: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """At most `size` a batch, as many in each: a last batch of a single row would be compiled anew."""
+    count = -(-len(pairs) // size)
+    return [pairs[i * len(pairs) // count : (i + 1) * len(pairs) // count] for i in range(count)]
+
+
 def _with_columns(dataset: Dataset, known: Mapping[bytes, float]) -> Dataset:
     """The dataset with the two columns that TRL's loss reads; what they had of that name before goes."""
     sides = [tuple(known[digest] for digest in _digests(pair)) for pair in dataset]
-    for name, values in zip(("ref_chosen_logps", "ref_rejected_logps"), zip(*sides, strict=True), strict=True):
+    names = ("ref_chosen_logps", "ref_rejected_logps")
+    dataset = dataset.remove_columns([name for name in names if name in dataset.column_names])
+    for name, values in zip(names, zip(*sides, strict=True), strict=True):
         dataset = dataset.add_column(name, list(values), new_fingerprint=None)
     return dataset

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch._functorch.config
 
 from npc_align.modeling.attention import use_products
 from npc_align.training.launch import announce
+
+# Share of a layer's activations that its backward may keep; the rest, element-wise results, is computed again. On a CPU that costs nothing,
+# as what isn't written needn't be read (benchmarks/README.md).
+_KEPT = 0.5
 
 
 def compile_layers(model: Any, processes: int) -> bool:
@@ -28,6 +33,7 @@ def compile_layers(model: Any, processes: int) -> bool:
     if reason:
         announce(f"optim.compile: {reason}; the layers run uncompiled")
         return False
+    torch._functorch.config.activation_memory_budget = _KEPT
     for layer in layers:
         layer.compile(dynamic=True)
     use_products(model)

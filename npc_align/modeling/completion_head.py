@@ -74,7 +74,7 @@ def _score(
     peak = hidden.new_full((rows,), -torch.inf, dtype=torch.float32)
     total, weighted, summed, target_logits = (hidden.new_zeros(rows, dtype=torch.float32) for _ in range(4))
     expected = hidden.new_zeros(hidden.shape if wants_grad else (rows, 0), dtype=torch.float32)
-    fold, tile = (_compiled_fold(), _COMPILED_TILE) if compiled and wants_grad else (_fold, _TILE)
+    fold, tile = (_compiled_fold(), _COMPILED_TILE) if compiled else (_fold, _TILE)
     for start in range(0, weight.shape[0], tile):
         words = weight[start : start + tile]
         logits = torch.nn.functional.linear(hidden, words, None if bias is None else bias[start : start + tile])
@@ -176,16 +176,20 @@ def use_completion_head(model: Any, *, share_prompts: bool = False) -> bool:
             return trl_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
         kwargs["use_cache"] = False
         shared = _shared(self, labels, kwargs) if share_prompts else None
-        if shared is None:
-            states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][labels[:, 1:] != -100]
-        else:
-            one_row = {
-                "input_ids": shared.input_ids,
-                "attention_mask": attention_mask_for(self, shared),
-                "position_ids": shared.position_ids,
-            }
-            states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[shared.rows, shared.columns]
-        return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch, is_compiled(self))
+        wants_grad, compiled = torch.is_grad_enabled(), self.training and is_compiled(self)
+        # Layers that were compiled to train would be compiled once more for a pass without gradients: theirs are thrown away instead.
+        with torch.set_grad_enabled(wants_grad or compiled):
+            if shared is None:
+                states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1][labels[:, 1:] != -100]
+            else:
+                one_row = {
+                    "input_ids": shared.input_ids,
+                    "attention_mask": attention_mask_for(self, shared),
+                    "position_ids": shared.position_ids,
+                }
+                states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[shared.rows, shared.columns]
+        states = states if wants_grad else states.detach()
+        return _fused_output(states, labels[:, 1:], self.get_output_embeddings(), softcap, num_items_in_batch, compiled)
 
     model.forward = types.MethodType(forward, model)
     return True

@@ -13,6 +13,7 @@ from peft import LoraConfig, TaskType, get_peft_model
 from npc_align.modeling import completion_head
 from npc_align.modeling.compiled import compile_layers, is_compiled
 from npc_align.modeling.load import load_base, merged_copy
+from tests.unit.tiny_trainers import dpo_trainer
 
 
 @pytest.fixture
@@ -62,17 +63,35 @@ def test_several_processes_run_uncompiled(adapted: Any, capsys: pytest.CaptureFi
     assert "only a single CPU process uses it" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("softcap", [None, 5.0])
-def test_the_compiled_head_scores_like_the_uncompiled_one(softcap: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("softcap", "wants_grad"), [(None, True), (5.0, True), (None, False)])
+def test_the_compiled_head_scores_like_the_uncompiled_one(
+    softcap: float | None, wants_grad: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(completion_head, "_COMPILED_TILE", 200)  # two tiles and a rest
     generator = torch.Generator().manual_seed(4)
     hidden, weight = (torch.randn(size, 16, generator=generator) for size in (9, 500))
     targets = torch.randint(0, 500, (9,), generator=generator)
     found, expected = (
-        completion_head._score(hidden, weight, None, targets, softcap, True, compiled) for compiled in (True, False)
+        completion_head._score(hidden, weight, None, targets, softcap, wants_grad, compiled) for compiled in (True, False)
     )
     for ours, theirs in zip((*found[0], found[1]), (*expected[0], expected[1]), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_the_reference_runs_through_the_graph_that_trains(tiny_model: Path, corpus_file: Path, tmp_path: Path) -> None:
+    trainer = dpo_trainer(tiny_model, corpus_file, tmp_path, max_steps=1)
+    columns = ("ref_chosen_logps", "ref_rejected_logps")
+    uncompiled = [torch.tensor(list(trainer.train_dataset[name])) for name in columns]
+    assert compile_layers(trainer.model.get_base_model(), processes=1)
+    trainer.precompute_reference()
+    graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert graphs > 0
+    for name, expected in zip(columns, uncompiled, strict=True):
+        torch.testing.assert_close(torch.tensor(list(trainer.train_dataset[name])), expected, atol=1e-4, rtol=1e-5)
+    trainer.train()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs, "nothing was compiled once more to train"
+    assert all(p.grad is None or p.requires_grad for p in trainer.model.parameters())
 
 
 def test_the_head_knows_compiled_layers(adapted: Any) -> None:

@@ -140,9 +140,8 @@ def dpo_trainer(
     }
     if not ours:
         return TRLsDPO(**common, train_dataset=dataset.remove_columns("record_index"))
-    trainer = GreetingDPOTrainer(
-        **common, train_dataset=dataset, data_collator=collator, share_prompts=share, reference=reference
-    )
+    trainer = GreetingDPOTrainer(**common, train_dataset=dataset, data_collator=collator, share_prompts=share)
+    trainer.precompute_reference(reference)
     _arm(trainer, output)
     return trainer
 
