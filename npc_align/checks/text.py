@@ -224,49 +224,57 @@ def _is_stammer(line: str, match: re.Match[str]) -> bool:
 
 
 def _leak(line: str, domain: Domain) -> Iterator[Violation]:
-    fields = _fields(domain)
     patterns = [_META] if _META_WORDS.search(line) else []
     if not _PLAIN.fullmatch(line):
-        patterns = [_LEAK, *patterns, fields.any]
-    elif fields.words.search(line):
-        patterns.append(fields.any)
+        patterns = [_LEAK, *patterns, _fields(domain)]
+    elif _field_words(domain).search(line):
+        patterns.append(_fields(domain))
     for pattern in patterns:
         for match in pattern.finditer(line):
             told = "줄 바꿈" if not match.group().strip() else shown(match.group())
             yield Violation("prompt_leak", *match.span(), f"대사가 아니라 프롬프트의 흔적입니다: {told}")
 
 
-class _Fields(NamedTuple):
-    """Names and values of fields as prompts write them; a plain line without `words` has none."""
+class _Names(NamedTuple):
+    """What a domain's prompts name fields, with the forms written together, and the values of fields. `made`: values that nobody says, 존칭형."""
 
-    any: re.Pattern[str]
-    words: re.Pattern[str]
+    names: list[str]
+    values: list[str]
+    made: list[str]
 
 
-@lru_cache(maxsize=16)
-def _fields(domain: Domain) -> _Fields:
-    """The domain's, not as people speak of their age and their luck."""
-    names, values = domain.prompt_names, domain.prompt_values
+def _names(domain: Domain) -> _Names:
+    names, values = domain.prompt_names, list(domain.prompt_values)
     personality = domain.by_key.get(domain.roles.get("personality", ""))
     personalities = tuple(map(str, personality.labels)) if personality is not None else ()
     bare = {name.replace("_", "").replace(" ", "") for name in names}
+    return _Names(sorted({*names, *bare}), values, [v for v in personalities if v.endswith(("형", "체", "투", "톤", "타입"))])
+
+
+@lru_cache(maxsize=16)
+def _fields(domain: Domain) -> re.Pattern[str]:
+    """Names and values of the domain's fields as prompts write them, not as people speak of their age and their luck."""
+    names, values, made = _names(domain)
     # Nobody says a name of many syllables in one breath: with its value behind it, it was read off.
-    long = [name for name in (*names, *bare) if len(name) > 3 and " " not in name]
-    made = [value for value in personalities if value.endswith(("형", "체", "투", "톤", "타입"))]
-    key, any_name, any_long, any_value, any_made = (
-        _one_of(words) for words in ((domain.line_key,), {*names, *bare}, long, values, made)
-    )
+    long = [name for name in names if len(name) > 3 and " " not in name]
+    key, any_name, any_long, any_value, any_made = map(_one_of, ((domain.line_key,), names, long, values, made))
     pair = rf"(?<![가-힣]){any_name}[은는이가]? {any_value}(?![가-힣])"
-    pattern = re.compile(
+    return re.compile(
         rf"{any_name}[\"'”’]?\s*[:=：＝→]|(?<![가-힣]){any_name} {any_value}(?![가-힣])"
         rf"|(?<![가-힣])(?:{any_long}[\"'”’]?(?:이?란|[은는이가])? ?{any_value}|{any_made})"
         rf"|{pair}, {pair}|(?<![가-힣]){any_name}\({any_value}\)|^\s*[(<]{any_value}[)>]"
         rf"|(?<![가-힣]){any_value}(?:,? {any_value}){{2,}}\s?[:：]|(?<![가-힣]){any_value}(?:,? {any_value}){{3,}}|(?<![가-힣]){any_value} ?/ ?{any_value}"
         rf"|(?<![가-힣]){key}(?:입니다|이에요|예요|이다|[은는] 다음|로는)|^\s*{key} ?[-–—]"
     )
+
+
+@lru_cache(maxsize=16)
+def _field_words(domain: Domain) -> re.Pattern[str]:
+    """Words without which a plain line has nothing of `_fields`: names, and values with what may be another one behind them."""
+    names, values, made = _names(domain)
+    first = "".join(sorted({re.escape(value[0]) for value in values if value})) or "가"
     # Each alternative opens with a letter of its own: that is what makes the search fast.
-    lists = [f"{re.escape(value)},? {any_value}" for value in values]
-    return _Fields(pattern, re.compile("|".join([*map(re.escape, sorted({*names, *bare, *made})), *lists])))
+    return re.compile("|".join([*map(re.escape, (*names, *made)), *(f"{re.escape(value)},? [{first}]" for value in values)]))
 
 
 def _one_of(words: Iterable[str]) -> str:

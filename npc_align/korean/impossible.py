@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
 from npc_align.korean.conjugation import BrokenForm, word_at
@@ -143,23 +144,29 @@ _IMPOSSIBLE = (
 )
 
 
-def _by_syllable() -> dict[str, re.Pattern[str]]:
+def _by_syllable() -> dict[str, str]:
     """What is impossible from each syllable on that opens anything impossible."""
     found: dict[str, list[str]] = {}
     for pattern in _IMPOSSIBLE:
         for syllable in pattern[1 : pattern.index("]")] if pattern[0] == "[" else pattern[0]:
             found.setdefault(syllable, []).append(pattern)
-    return {syllable: re.compile("|".join(patterns)) for syllable, patterns in found.items()}
+    return {syllable: "|".join(patterns) for syllable, patterns in found.items()}
 
 
 _FROM = _by_syllable()
 _OPENING = re.compile(f"[{''.join(_FROM)}]")
 
 
+@cache
+def _from(syllable: str) -> re.Pattern[str]:
+    """Compiled when the syllable is met: classes of hundreds of ranges take milliseconds each."""
+    return re.compile(_FROM[syllable])
+
+
 def impossible_words(text: str, morphemes: Sequence[Token]) -> Iterator[BrokenForm]:
     """The words of `text` that pile ending on ending or hold syllables that don't meet; `morphemes` are its tokens."""
     for opening in _OPENING.finditer(text):
-        match = _FROM[opening.group()].match(text, opening.start())
+        match = _from(opening.group()).match(text, opening.start())
         if match:
             yield BrokenForm(*word_at(text, *match.span()), None)
     for i, (token, following) in enumerate(pairwise(morphemes)):
