@@ -97,8 +97,8 @@ class EpochOfSampler(TrainerCallback):
         self.sampler.set_epoch(int(getattr(state, "epoch", 0) + 1e-6))
 
 
-def padded_share(order: Sequence[int], batch: int, widths_of: RowWidths) -> float:
-    """The share of a pass's tokens that are padding, when `order` is cut into batches."""
+def padded_share(order: Sequence[int], batch: int, widths_of: RowWidths, multiple: int = 1) -> float:
+    """The share of a pass's tokens that are padding, when `order` is cut into batches as wide as a multiple of `multiple`."""
     batches = [widths_of(order[i : i + batch]) for i in range(0, len(order), batch)]
-    cells = sum(max(widths) * len(widths) for widths in batches)
+    cells = sum(-(-max(widths) // multiple) * multiple * len(widths) for widths in batches)
     return 1 - sum(map(sum, batches)) / cells if cells else 0.0

@@ -73,6 +73,11 @@ class GuardedTrainer(_Trainer):
         """Training records that are cheaper in one batch than apart."""
         raise NotImplementedError
 
+    @property
+    def row_multiple(self) -> int:
+        """What a batch's width is a multiple of."""
+        return self.data_collator.pad_to_multiple_of or 1
+
     def order_batches(self, by_length: bool) -> dict[str, float]:
         """Draw the order of the records, by length or not, and say how much of a pass is padding.
 
@@ -82,12 +87,13 @@ class GuardedTrainer(_Trainer):
         args, units = self.args, self.units()
         records = [record for unit in units for record in unit]
         batch = args.per_device_train_batch_size
-        share = {"random": padded_share(random.Random(args.seed).sample(records, len(records)), batch, self.row_widths)}
+        shuffled = random.Random(args.seed).sample(records, len(records))
+        share = {"random": padded_share(shuffled, batch, self.row_widths, self.row_multiple)}
         if by_length:
             widths = [max(self.row_widths(unit)) for unit in units]
             self.batches = LengthBatches(units, widths, batch, self.accelerator.num_processes, args.seed)
             self.add_callback(EpochOfSampler(self.batches))
-            share["by_length"] = padded_share(list(self.batches), batch, self.row_widths)
+            share["by_length"] = padded_share(list(self.batches), batch, self.row_widths, self.row_multiple)
         announce(
             "padding: " + ", ".join(f"{value:.1%} of tokens in batches {name.replace('_', ' ')}" for name, value in share.items())
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,11 @@ def test_units_stay_in_one_batch() -> None:
 
 
 def test_padding_is_what_the_longest_row_of_a_batch_leaves() -> None:
-    assert padded_share([0, 1, 2, 3], 2, lambda batch: [[4, 2, 3, 3][i] for i in batch]) == pytest.approx(1 - 12 / 14)
+    def widths(batch: Sequence[int]) -> list[int]:
+        return [[4, 2, 3, 3][i] for i in batch]
+
+    assert padded_share([0, 1, 2, 3], 2, widths) == pytest.approx(1 - 12 / 14)
+    assert padded_share([0, 1, 2, 3], 2, widths, multiple=3) == pytest.approx(1 - 12 / 18), "6 and 3 wide"
 
 
 @pytest.mark.parametrize("processes", [1, 2])
