@@ -236,7 +236,7 @@ def _leak(line: str, domain: Domain) -> Iterator[Violation]:
 
 
 class _Names(NamedTuple):
-    """What a domain's prompts name fields, with the forms written together, and the values of fields. `made`: values that nobody says, 존칭형."""
+    """What a domain's prompts name fields, with the forms written together, and the values of fields. `made`: values that name a manner and that nobody says."""
 
     names: list[str]
     values: list[str]
