@@ -82,7 +82,10 @@ def given(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 class Told:
-    """A contender that says what it is told to: `ours` takes 1 s a step, the others 4, the first step a minute more; a pair of the reference pass 1 s, its first batch half a minute more."""
+    """A contender that says what it is told to.
+
+    `ours` takes 1 s a step, the others 4, the first step a minute more; the reference pass 1 s a pair, its first batch half a minute more.
+    """
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str] | None) -> None:
         assert (environment == ENVIRONMENT) == (name == "ours")  # as its own commands start it; the others come as they are
