@@ -41,7 +41,7 @@ def friendly_errors() -> Iterator[None]:
         if error.filename is None:
             raise  # a closed pipe, say, which click itself handles
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-    except Exception as error:
+    except Exception as error:  # raised again unless it is a full disk
         # safetensors and torch report a full disk as errors of their own, by text only.
         if any(sign in str(error) for sign in _DISK_FULL_SIGNS):
             raise _disk_full("a checkpoint") from error
@@ -69,7 +69,7 @@ class FriendlyGroup(click.Group):
                 return super().invoke(ctx)
         except (click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:
+        except Exception as error:  # raised again, with the exit code of a question that couldn't be answered
             if not isinstance(self.commands.get(ctx.invoked_subcommand or ""), Question):
                 raise
             if isinstance(error, click.ClickException):

@@ -77,7 +77,7 @@ class Store:
         try:
             yield self.db
             self.db.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever ends the block, Ctrl-C too, nothing half is kept; raised again
             if self.db.in_transaction:  # a full disk ends it by itself
                 self.db.execute("ROLLBACK")
             raise
