@@ -94,6 +94,11 @@ def domain_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def listed(text: str) -> list[str]:
+    """The parts of an option's comma-separated value."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds `--json`, for commands whose output is data."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)

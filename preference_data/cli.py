@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup
+from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, listed
 from npc_align.errors import UserError
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
 from preference_data.export_cli import export
 from preference_data.label_cli import label
-from preference_data.options import listed, opened, store_option
+from preference_data.options import opened, store_option
 from preference_data.pair_cli import pair
 from preference_data.people_cli import agreement, assign, review, stats
 from preference_data.read_cli import read

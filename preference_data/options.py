@@ -38,11 +38,6 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def listed(text: str) -> list[str]:
-    """The parts of an option's comma-separated value."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 @contextmanager
 def opened(store_path: Path) -> Iterator[Store]:
     """The store, closed at the end whatever happens.

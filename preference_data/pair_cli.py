@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from npc_align.cli import json_option
-from preference_data.options import listed, opened, store_option
+from npc_align.cli import json_option, listed
+from preference_data.options import opened, store_option
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from npc_align.cli import FriendlyGroup, json_option
+from npc_align.cli import FriendlyGroup, json_option, listed
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import Headline, Result
 from npc_align.evaluation.gate_cli import gate
@@ -137,11 +137,11 @@ def grid(
     from npc_align.evaluation.grid import Plan, evaluate
     from npc_align.evaluation.presets import SEARCH, named_decodings
 
-    names = ["default", *_listed(decodings)]
+    names = ["default", *listed(decodings)]
     if SEARCH not in names and (settings or candidates or search_prompts):
         raise UserError("--search, --candidates and --search-prompts do nothing unless search is among --decodings; add it there")
     search = (settings or 12) if SEARCH in names else None
-    tried = tuple(named_decodings(_listed(candidates or "")))
+    tried = tuple(named_decodings(listed(candidates or "")))
     plan = Plan(tuple(named_decodings(names)), search, tried, search_prompts or 96, tuned, aligned, all_cells)
     request = _request(**asked)
     result = evaluate(request, plan)
@@ -150,10 +150,6 @@ def grid(
         return
     click.echo(_table(result))
     click.echo(f"report: {request.output / 'report.html'}")
-
-
-def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _table(result: Result) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from npc_align.cli import json_option
+from npc_align.cli import json_option, listed
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import CellName
 from npc_align.evaluation.terminal import figures
@@ -73,7 +73,7 @@ def parse_cells(text: str) -> list[CellName]:
         UserError: an empty name.
     """
     cells = []
-    for part in filter(None, map(str.strip, text.split(","))):
+    for part in listed(text):
         model, _, decoding = part.partition("/")
         if not model:
             raise UserError(f"--cells {part}: write MODEL/DECODING, e.g. sft/default")
@@ -84,7 +84,7 @@ def parse_cells(text: str) -> list[CellName]:
 def _kinds(text: str) -> tuple[str, ...]:
     from npc_align.violation import KINDS
 
-    kinds = tuple(filter(None, map(str.strip, text.split(","))))
+    kinds = tuple(listed(text))
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise UserError(f"--held-out-kinds {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")

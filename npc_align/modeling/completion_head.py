@@ -17,7 +17,7 @@ import torch
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 from npc_align.modeling.compiled import is_compiled
-from npc_align.modeling.shared_prompt import SharedRows, attention_mask_for, can_share_prompts, fits_window, shared_rows
+from npc_align.modeling.shared_prompt import SharedRows, attention_masks_for, can_share_prompts, shared_rows
 from npc_align.training.launch import announce
 
 # Settings by which a model scales its logits (Cohere, Granite, HyperCLOVA X, Falcon-H1); TRL's head knows what each means.
@@ -175,7 +175,7 @@ def use_completion_head(model: Any, *, share_prompts: bool = False) -> bool:
             kwargs.update({k: v for k, v in extra.items() if v is not None})
             return trl_forward(*args, fused_lm_head=fused_lm_head, **kwargs)
         kwargs["use_cache"] = False
-        shared = _shared(self, labels, kwargs) if share_prompts else None
+        shared = _shared(labels, kwargs) if share_prompts else None
         wants_grad, compiled = torch.is_grad_enabled(), self.training and is_compiled(self)
         # Layers that were compiled to train would be compiled once more for a pass without gradients: theirs are thrown away instead.
         with torch.set_grad_enabled(wants_grad or compiled):
@@ -184,7 +184,7 @@ def use_completion_head(model: Any, *, share_prompts: bool = False) -> bool:
             else:
                 one_row = {
                     "input_ids": shared.input_ids,
-                    "attention_mask": attention_mask_for(self, shared),
+                    "attention_mask": attention_masks_for(self, shared),
                     "position_ids": shared.position_ids,
                 }
                 states = self.base_model(**{**kwargs, **one_row}).last_hidden_state[shared.rows, shared.columns]
@@ -195,11 +195,10 @@ def use_completion_head(model: Any, *, share_prompts: bool = False) -> bool:
     return True
 
 
-def _shared(model: Any, labels: torch.Tensor, inputs: dict[str, Any]) -> SharedRows | None:
+def _shared(labels: torch.Tensor, inputs: dict[str, Any]) -> SharedRows | None:
     if "input_ids" not in inputs or "attention_mask" not in inputs:
         return None
-    shared = shared_rows(inputs["input_ids"], inputs["attention_mask"], labels)
-    return shared if shared is not None and fits_window(model, shared) else None
+    return shared_rows(inputs["input_ids"], inputs["attention_mask"], labels)
 
 
 def _fused_output(

@@ -119,19 +119,29 @@ def _are_completions(attention_mask: torch.Tensor, labels: torch.Tensor, lengths
     )
 
 
-def attention_mask_for(model: Any, shared: SharedRows) -> torch.Tensor:
-    """The shared rows' mask in the form that the model's attention takes as it is: additive for eager, else bool."""
-    if model.config.get_text_config()._attn_implementation != "eager":
-        return shared.attends
-    dtype = model.get_input_embeddings().weight.dtype
-    return torch.zeros(shared.attends.shape, dtype=dtype, device=shared.attends.device).masked_fill_(
-        ~shared.attends, torch.finfo(dtype).min
-    )
+def attention_masks_for(model: Any, shared: SharedRows) -> torch.Tensor | dict[str, torch.Tensor]:
+    """The shared rows' mask in the form that the model's attention takes as it is: additive for eager, else bool.
 
-
-def fits_window(model: Any, shared: SharedRows) -> bool:
-    """Whether no sliding layer would have cut anything off: the mask is one for all layers."""
+    Returns:
+        One mask for all layers, or, where a sliding window cuts something off, one per kind of layer, as transformers'
+        `create_masks_for_generate` has them: a model without kinds of layers slides in all of them.
+    """
     config = model.config.get_text_config()
-    if "sliding_attention" not in (getattr(config, "layer_types", None) or []):
-        return True
-    return int(shared.position_ids.max()) < config.sliding_window
+    window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
+    if (
+        window is None
+        or int(shared.position_ids.max()) < window
+        or not {"sliding_attention"} <= set(kinds or ["sliding_attention"])
+    ):
+        return _as_taken(model, shared.attends)
+    # By positions, not columns: a line's tokens are as far from the prompt's as if the lines before it weren't there.
+    near = shared.position_ids[:, None, None, :] > shared.position_ids[:, None, :, None] - window
+    slid = _as_taken(model, shared.attends & near)
+    return {"full_attention": _as_taken(model, shared.attends), "sliding_attention": slid} if kinds else slid
+
+
+def _as_taken(model: Any, attends: torch.Tensor) -> torch.Tensor:
+    if model.config.get_text_config()._attn_implementation != "eager":
+        return attends
+    dtype = model.get_input_embeddings().weight.dtype
+    return torch.zeros(attends.shape, dtype=dtype, device=attends.device).masked_fill_(~attends, torch.finfo(dtype).min)

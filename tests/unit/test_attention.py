@@ -10,7 +10,7 @@ import torch
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from npc_align.modeling.attention import PRODUCTS, use_products
-from npc_align.modeling.shared_prompt import attention_mask_for, can_share_prompts, shared_rows
+from npc_align.modeling.shared_prompt import attention_masks_for, can_share_prompts, shared_rows
 
 
 def _pair() -> tuple[Any, Any]:
@@ -59,7 +59,7 @@ def test_rows_that_share_a_prompt_bring_their_own_mask() -> None:
     states = []
     for model in _pair():
         assert can_share_prompts(model) is None
-        mask = attention_mask_for(model, shared)
+        mask = attention_masks_for(model, shared)
         output = model.model(input_ids=shared.input_ids, attention_mask=mask, position_ids=shared.position_ids)
         states.append(output.last_hidden_state)
     torch.testing.assert_close(states[1], states[0], atol=1e-5, rtol=1e-5)

@@ -16,6 +16,8 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -36,6 +38,9 @@ FAMILIES = {
     "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SIZES, **MIXED, sliding_window=64, final_logit_softcapping=5.0)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
     "exaone4": lambda: Exaone4ForCausalLM(Exaone4Config(**SIZES, **MIXED, sliding_window=64)),
+    "mistral": lambda: MistralForCausalLM(
+        MistralConfig(**SIZES, sliding_window=64)
+    ),  # slides in every layer, without naming kinds
 }
 
 
@@ -95,14 +100,19 @@ def test_values_and_gradients_are_trls(family: str, attention: str) -> None:
     torch.testing.assert_close(*grads, atol=1e-6, rtol=1e-3)
 
 
-def test_a_window_that_would_cut_a_prompt_takes_the_plain_path() -> None:
-    theirs, ours = _models("gemma3")
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("family", ["gemma3", "exaone4", "mistral"])
+def test_a_sliding_window_cuts_what_it_would_cut_of_separate_rows(family: str, attention: str) -> None:
+    theirs, ours = _models(family, attention)
     batch = _batch(longest=150)
-    assert batch["input_ids"].shape[1] > 64
+    assert batch["attention_mask"].sum(1).max() > 64, "rows longer than the window"
     seen = _widths(ours)
     expected, found = (model(**batch, use_cache=False, fused_lm_head=True) for model in (theirs, ours))
-    assert seen[0] == batch["input_ids"].shape
+    assert seen[0][0] == 3, "three pairs are three rows"
     torch.testing.assert_close(found.log_probs, expected.log_probs, atol=1e-5, rtol=1e-5)
+    ours.config.sliding_window = 1000
+    wider = ours(**batch, use_cache=False, fused_lm_head=True).log_probs
+    assert not torch.allclose(wider, expected.log_probs, atol=1e-4), "the window matters here"
 
 
 @pytest.mark.parametrize("spoil", ["no prompt twice", "padded on the left", "a label in the prompt", "no completion"])
