@@ -15,7 +15,7 @@ import click
 from dpo.config import DPORunConfig
 from npc_align.cli import friendly_errors
 from npc_align.training.config import load_config
-from npc_align.training.launch import quiet_libraries
+from npc_align.training.launch import quiet_libraries, refuse_dead_locks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +30,7 @@ def main(config: Path, overrides: tuple[str, ...]) -> None:
     with friendly_errors():
         run = load_config(DPORunConfig, config, overrides)
         quiet_libraries()
+        refuse_dead_locks()
         from dpo.stage import train
 
         train(run)

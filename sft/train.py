@@ -14,7 +14,7 @@ import click
 
 from npc_align.cli import friendly_errors
 from npc_align.training.config import load_config
-from npc_align.training.launch import quiet_libraries
+from npc_align.training.launch import quiet_libraries, refuse_dead_locks
 from sft.config import SFTRunConfig
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +31,7 @@ def main(config: Path, preview: bool, overrides: tuple[str, ...]) -> None:
     with friendly_errors():
         run = load_config(SFTRunConfig, config, overrides)
         quiet_libraries()
+        refuse_dead_locks()
         from sft.stage import preview_examples, train
 
         if preview:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
 from npc_align.cli import MissingExtra
+from npc_align.errors import UserError
 
 _NEEDED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
@@ -21,6 +24,9 @@ ENVIRONMENT = {
 }
 
 
+_LONGEST_BUILD = 1800  # seconds; half a minute is usual
+
+
 def quiet_libraries() -> None:
     """Telemetry off, and a clear word where the `[train]` extra is missing.
 
@@ -32,6 +38,25 @@ def quiet_libraries() -> None:
             raise MissingExtra(module, "train")
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def refuse_dead_locks() -> None:
+    """Before DeepSpeed builds its operators: torch waits, without a word and for ever, for a build that was killed.
+
+    Raises:
+        UserError: a lock older than any build takes.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true":
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    folder = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or cache / "torch_extensions")
+    # torch puts a folder for Python and device in between, unless the variable names one.
+    for lock in (*folder.glob("*/lock"), *folder.glob("*/*/lock")):
+        if time.time() - lock.stat().st_mtime > _LONGEST_BUILD:
+            raise UserError(
+                f"{lock}: a build of DeepSpeed's {lock.parent.name} was killed and left this lock, for which every run would wait. "
+                "Remove that file and start again"
+            )
 
 
 def announce(text: str) -> None:
