@@ -16,6 +16,7 @@ from npc_align.errors import UserError
 from npc_align.prompt import fingerprint
 
 FILE = "npc_align.json"
+_CONFIGS = ("adapter_config.json", "config.json")
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,18 @@ def domain_of(identity: Identity, override: str | None) -> Domain:
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a model folder's safetensors files and its config, 16 hex digits."""
+    """SHA-256 over the safetensors files of a model or adapter and the config that says what they compute, 16 hex digits.
+
+    The same model made on two machines has one hash: the version of transformers that wrote the config doesn't count, nor do
+    the other configs. The tokenizer's even holds whether the hub was to be asked; its template is the prompt's own hash's affair.
+    """
     digest = hashlib.sha256()
-    files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*config.json"))
-    for file in files:
+    for name in _CONFIGS:
+        if (folder / name).is_file():
+            says = json.loads((folder / name).read_text(encoding="utf-8"))
+            says.pop("transformers_version", None)
+            digest.update(json.dumps([name, says], sort_keys=True).encode())
+    for file in sorted(folder.glob("*.safetensors")):
         digest.update(file.name.encode())
         with file.open("rb") as handle:
             while block := handle.read(1 << 20):

@@ -171,6 +171,19 @@ def test_changed_weights_have_another_hash(tiny_model: Path, copied_model: Path)
     assert weights_hash(copied_model) != weights_hash(tiny_model)
 
 
+def _rewritten(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def test_a_model_made_on_another_machine_has_the_same_hash(tiny_model: Path, copied_model: Path) -> None:
+    """Dequantised without HF_HUB_OFFLINE, or by another transformers, which each write what they are into configs."""
+    _rewritten(copied_model / "tokenizer_config.json", local_files_only=True)
+    _rewritten(copied_model / "config.json", transformers_version="5.99.0")
+    assert weights_hash(copied_model) == weights_hash(tiny_model)
+    _rewritten(copied_model / "config.json", rms_norm_eps=0.1)
+    assert weights_hash(copied_model) != weights_hash(tiny_model), "the same weights compute something else"
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NPC_ALIGN_CACHE", str(tmp_path / "cache"))
