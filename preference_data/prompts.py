@@ -1,4 +1,4 @@
-"""The prompts that candidates are made for: the corpus' training split, one prompt to an attribute combination."""
+"""The prompts that candidates are made for: the corpus' training split, counterfactual copies with it, one prompt to an attribute combination."""
 
 from __future__ import annotations
 
@@ -30,14 +30,21 @@ class TrainingPrompt:
 
 
 def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
-    """In the order of their first example's id, so that "the first N" are the same for every command."""
-    splits = load_splits(corpus, domain)
-    everyone = [example for part in splits.values() for example in part]
+    """In the order of their first example's id, so that "the first N" are the same for every command.
+
+    A counterfactual copy is in the group of the line that it was made from, and in none of evaluation's prompts.
+    """
+    splits = load_splits(corpus, domain, augmented=True)
+    everyone = [example for part in splits.values() for example in part if example.augmented_from is None]
     groups = dict(zip((example.id for example in everyone), group_ids(everyone, domain), strict=True))
+    held_out = held_out_prompts(corpus, domain)
     together: dict[str, list[Example]] = defaultdict(list)
     for example in sorted(splits["train"], key=lambda e: e.id):
-        together[domain.combination(example.attributes)].append(example)
-    return [TrainingPrompt(own[0].attributes, groups[own[0].id], tuple(own)) for own in together.values()]
+        if (combination := domain.combination(example.attributes)) not in held_out:
+            together[combination].append(example)
+    return [
+        TrainingPrompt(own[0].attributes, own[0].augmented_from or groups[own[0].id], tuple(own)) for own in together.values()
+    ]
 
 
 def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:
@@ -49,9 +56,10 @@ def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:
     source = corpus_of(corpus, domain)
     splits = load_splits(source, domain)
     held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
-    prompts = source.with_name("test_prompts.jsonl")
-    if prompts.is_file():
-        held_out |= {domain.combination(row["attributes"]) for _, row in read_jsonl(prompts)}
+    # A copy of the shipped corpus, or one with more lines, is evaluated on the shipped prompts.
+    for corpus_file in {source, default_corpus(domain.name)} if _is_shipped(domain) else {source}:
+        if (prompts := corpus_file.with_name("test_prompts.jsonl")).is_file():
+            held_out |= {domain.combination(row["attributes"]) for _, row in read_jsonl(prompts)}
     return frozenset(held_out)
 
 
@@ -63,7 +71,10 @@ def corpus_of(asked: Path | None, domain: Domain) -> Path:
     """
     if asked is not None:
         return asked
-    shipped = domain.name in shipped_domains() and load_domain(domain.name).content_hash == domain.content_hash
-    if not shipped:
+    if not _is_shipped(domain):
         raise UserError(f"domain {domain.name!r} brings no corpus of its own; give --corpus")
     return default_corpus(domain.name)
+
+
+def _is_shipped(domain: Domain) -> bool:
+    return domain.name in shipped_domains() and load_domain(domain.name).content_hash == domain.content_hash

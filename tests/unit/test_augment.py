@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,64 @@ def test_a_copy_differs_in_the_item_alone_in_line_and_attributes(domain: Domain)
     [
         example("일을 끝냈어요."),  # names nothing
         example("칼로 끝냈어요."),  # 검 or 단검
-        example("활은 안 맞더라고요.", 이전_아이템="활"),  # not the class's own
+        example("활은 안 맞더라고요."),  # not the class's own
     ],
 )
 def test_what_cannot_be_swapped_safely_is_left_alone(source: Example, domain: Domain) -> None:
     assert counterfactuals([source], domain) == []
 
 
+STRANGE = {"이전_아이템": "마법서", "최근_의뢰": "실패"}
+
+
+def test_a_strange_item_is_as_strange_to_other_classes_which_ask_for_their_own(domain: Domain) -> None:
+    source = example("마법서로는 졌어요. 이번에는 도끼를 주세요.", **STRANGE)
+    copies = {str(c.attributes["모험가타입"]): c for c in _all(source, domain)}
+    assert set(copies) == {"궁수", "도적"}, "마법사 uses a 마법서"
+    for name, copy in copies.items():
+        assert copy.attributes == {**source.attributes, "모험가타입": name}
+        own = [item for item in domain.affinity[name] if item_mentions(copy.line, [item], domain)]
+        assert len(own) == 1
+        assert copy.line == rename_mentions(source.line, item_mentions(source.line, ["도끼"], domain), own[0])
+        assert not check_line(copy.line, copy.attributes, domain)
+
+
+def _all(source: Example, domain: Domain) -> list[Example]:
+    """Copies of a line, one of many: no more copies are made than there are lines."""
+    others = [
+        replace(source, line=f"{number}층에서 졌어요.", attributes=RETURNING | {"최근_의뢰": "실패"}) for number in range(9)
+    ]
+    return [c for c in counterfactuals([source, *others], domain) if c.line not in {o.line for o in others}]
+
+
+def test_a_prompt_that_the_corpus_has_gets_no_copy_from_another_class(domain: Domain) -> None:
+    source = example("마법서로는 졌어요.", **STRANGE)
+    archer, thief = (example(f"{name}. 졌어요.", **STRANGE, 모험가타입=name) for name in ("궁수", "도적"))
+    made = counterfactuals([source, archer, thief], domain)
+    assert [c for c in made if c.line == source.line] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "전사라서 마법서로는 졌어요.",  # names the class
+        "마법서로는 졌어요. 도끼나 망치를 주세요.",  # two of its own items
+    ],
+)
+def test_what_only_this_class_can_say_is_left_alone(line: str, domain: Domain) -> None:
+    assert _all(example(line, **STRANGE), domain) == []
+
+
 def test_copies_of_the_shipped_corpus_pass_the_checks_and_keep_the_cap(domain: Domain) -> None:
     examples = read_examples(default_corpus("weapon_rental"), domain)[:400]
-    copies = counterfactuals(examples, domain)
+    by_id, copies = {e.id: e for e in examples}, counterfactuals(examples, domain)
     assert 20 <= len(copies) <= len(examples)
-    assert len({c.line for c in copies} | {e.line for e in examples}) == len(copies) + len(examples)
+    strange = [c for c in copies if c.attributes["모험가타입"] != by_id[c.id.removesuffix("*")].attributes["모험가타입"]]
+    assert len(strange) >= 20
+    assert copies[: len(strange)] == strange, "they come first"
+    assert not {domain.combination(c.attributes) for c in strange} & {domain.combination(e.attributes) for e in examples}
+    others = [c.line for c in copies if c not in strange]
+    assert len({*others} | {e.line for e in examples}) == len(others) + len(examples)
     assert not any(check_line(c.line, c.attributes, domain) or domain.problems(c.attributes) for c in copies)
     assert counterfactuals(examples, domain, limit=7) == copies[:7]
 
