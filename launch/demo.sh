@@ -25,16 +25,16 @@ corpus="$out/corpus.jsonl"
 step sft      launch/sft.sh output_dir="$out/sft" data.corpus="$corpus" "${sft[@]}"
 store="$out/pref/prefs.db"
 [[ -e "$store" ]] || npc-pref init --store "$store"
-step generate npc-pref generate --store "$store" --model "$out/sft" "${generate[@]}"
+step generate npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" "${generate[@]}"
 step check    npc-pref check --store "$store"
 # More samples where the SFT model errs under greedy decoding too, and several times as many pairs of it: npc-eval run on the
 # validation prompts shows what that is.
-step resample npc-pref generate --store "$store" --model "$out/sft" "${again[@]}"
+step resample npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" "${again[@]}"
 step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
 # Two kinds stay out of the pairs: a judge of the report that no pair has seen.
 step pair     npc-pref pair --store "$store" --limit 880 --hold-out foreign_text,prompt_leak \
-                --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,hallucinated_item=2
+                --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,visit_contradiction=2,hallucinated_item=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
