@@ -219,8 +219,9 @@ def split(file: Path, domain_name: str, output: Path | None, fix: bool, seed: in
 @click.option("--limit", type=click.IntRange(min=1), help="The most copies; never more than FILE has lines.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, other items.")
 def augment(file: Path, domain_name: str, output: Path, limit: int | None, seed: int) -> None:
-    """Add counterfactual copies to FILE: the same line, another item of the same class, in line and attributes.
+    """Add counterfactual copies to FILE: the same line about another item of the class, or said by another class.
 
+    A line about an item that isn't the speaker's class's own serves every class to which that item is just as strange.
     Copies are marked; they train only where their source does, and are in no validation or test split.
 
     \b
