@@ -99,19 +99,19 @@ def _with_another_item(example: Example, domain: Domain, words: _Words, rng: ran
 def _from_other_classes(example: Example, domain: Domain, words: _Words, rng: random.Random) -> Iterator[_Copy]:
     speaker, last = (str(domain.role(example.attributes, role)) for role in ("class", "previous_item"))
     usable = domain.affinity.get(speaker, ())
-    if last not in domain.items or last in usable or any(name in example.line for name in domain.affinity):
+    if not usable or last not in domain.items or last in usable or any(name in example.line for name in domain.affinity):
         return
     beside = [item for item in _named(example, domain) if item != last]
     if len(beside) > 1 or not set(beside) <= set(usable) or words.content(example) & words.of_class.get(speaker, set()):
         return
     for other, own in domain.affinity.items():
-        if last in own:
+        if other == speaker or last in own:
             continue
         attributes = {**example.attributes, domain.roles["class"]: other}
         # Without a line to rename in there is one to try: the line as it is.
         lines = [_renamed(example.line, beside[0], item, domain) for item in _shuffled(own, rng)] if beside else [example.line]
         fitting = next((line for line in lines if _flawless(attributes, line, domain)), None)
-        if other != speaker and fitting:
+        if fitting:
             yield attributes, fitting
 
 
