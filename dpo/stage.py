@@ -56,7 +56,7 @@ def train(run: DPORunConfig) -> None:
     base_hash = weights_hash(base)
     if base_hash != identity.base_hash:
         raise UserError(
-            f"{base}: its weights ({base_hash}) are not those that {adapter} was trained on ({identity.base_hash}); restore them"
+            f"{base}: its weights ({base_hash}) are not those that {adapter} was trained on ({identity.base_hash}); restore them, or train the adapter again"
         )
     inputs = {
         "pairs": file_hash(pairs_file),

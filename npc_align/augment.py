@@ -104,6 +104,9 @@ def _from_other_classes(example: Example, domain: Domain, words: _Words, rng: ra
     beside = [item for item in _named(example, domain) if item != last]
     if len(beside) > 1 or not set(beside) <= set(usable) or words.content(example) & words.of_class.get(speaker, set()):
         return
+    # 칼 may be the last item or the one beside it; which one is meant is for the reader to know.
+    if set(item_mentions(example.line, [last], domain)) & set(item_mentions(example.line, beside, domain)):
+        return
     for other, own in domain.affinity.items():
         if other == speaker or last in own:
             continue

@@ -59,7 +59,7 @@ def load_splits(corpus: Path | str, domain: Domain, *, augmented: bool = False) 
     Args:
         corpus: JSONL file.
         domain: the game's world.
-        augmented: add to train the counterfactual copies whose source trains. They are in no other split.
+        augmented: add to train the counterfactual copies whose source trains. They are in no other split, nor are their prompts.
 
     Raises:
         CorpusError: bad records.
@@ -73,7 +73,9 @@ def load_splits(corpus: Path | str, domain: Domain, *, augmented: bool = False) 
     if augmented:
         groups = dict(zip((e.id for e in originals), group_ids(originals, domain), strict=True))
         training = {groups[e.id] for e in splits["train"]}
-        splits["train"] += [e for e in examples if e.augmented_from in training]
+        evaluated = {domain.combination(e.attributes) for name in SPLITS[1:] for e in splits[name]}
+        copies = (e for e in examples if e.augmented_from in training)
+        splits["train"] += [e for e in copies if domain.combination(e.attributes) not in evaluated]
     return splits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +43,13 @@ def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
     for example in sorted(splits["train"], key=lambda e: e.id):
         if (combination := domain.combination(example.attributes)) not in held_out:
             together[combination].append(example)
-    return [
-        TrainingPrompt(own[0].attributes, own[0].augmented_from or groups[own[0].id], tuple(own)) for own in together.values()
-    ]
+    return [TrainingPrompt(own[0].attributes, _group(own, groups), tuple(own)) for own in together.values()]
+
+
+def _group(examples: Sequence[Example], groups: Mapping[str, str]) -> str:
+    """A prompt's: its own lines', where it has any, so that copies move no prompt."""
+    written = next((e for e in examples if e.augmented_from is None), None)
+    return groups[written.id] if written else str(examples[0].augmented_from)
 
 
 def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:

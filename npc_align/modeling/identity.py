@@ -77,7 +77,7 @@ def domain_of(identity: Identity, override: str | None) -> Domain:
 def weights_hash(folder: Path) -> str:
     """SHA-256 over the safetensors files of a model or adapter and the config that says what they compute, 16 hex digits.
 
-    The same model made on two machines has one hash: the version of transformers that wrote the config doesn't count, nor do
+    The same base model made on two machines has one hash: the version of transformers that wrote the config doesn't count, nor do
     the other configs. The tokenizer's even holds whether the hub was to be asked; its template is the prompt's own hash's affair.
     """
     digest = hashlib.sha256()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,12 +53,14 @@ def refuse_dead_locks() -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     folder = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or cache / "torch_extensions")
     # torch puts a folder for Python and device in between, unless the variable names one.
-    for lock in (*folder.glob("*/lock"), *folder.glob("*/*/lock")):
-        if time.time() - lock.stat().st_mtime > _LONGEST_BUILD:
-            raise UserError(
-                f"{lock}: a build of DeepSpeed's {lock.parent.name} was killed and left this lock, for which every run would wait. "
-                "Remove that file and start again"
-            )
+    own = "" if "TORCH_EXTENSIONS_DIR" in os.environ else f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}_*/"
+    for lock in folder.glob(f"{own}*/lock"):
+        with suppress(FileNotFoundError):  # released by the run that held it
+            if time.time() - lock.stat().st_mtime > _LONGEST_BUILD:
+                raise UserError(
+                    f"{lock}: a build of {lock.parent.name} was killed and left this lock, for which a run that needs it would wait. "
+                    "Remove that file and start again"
+                )
 
 
 def announce(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from click.testing import CliRunner, Result
 
 from npc_align.augment import counterfactuals
 from npc_align.checks import check_line
-from npc_align.corpus import Example, read_examples
+from npc_align.corpus import Example, read_examples, to_record
 from npc_align.data_cli import main
 from npc_align.domain import Domain, default_corpus, load_domain
 from npc_align.mentions import item_mentions, rename_mentions
-from npc_align.splits import group_ids, load_splits
+from npc_align.splits import group_ids, load_splits, splits_file
+from preference_data.prompts import training_prompts
 
 RETURNING = {
     "모험가타입": "전사", "나이": "30대", "성별": "여성", "모험가등급": "B급", "방문횟수": "보통", "이전_아이템": "검", "재방문간격": "보통",
@@ -109,6 +111,12 @@ def test_what_only_this_class_can_say_is_left_alone(line: str, domain: Domain) -
     assert _all(example(line, **STRANGE), domain) == []
 
 
+@pytest.mark.parametrize(("item", "line"), [("검", "칼은 안 맞았어요. 졌어요."), ("활", "화살이 다 떨어져서 졌어요.")])
+def test_a_word_that_may_mean_the_last_item_is_not_renamed(item: str, line: str, domain: Domain) -> None:
+    source = example(line, 모험가타입="도적", 이전_아이템=item, 최근_의뢰="실패")
+    assert _all(source, domain) == []
+
+
 def test_copies_of_the_shipped_corpus_pass_the_checks_and_keep_the_cap(domain: Domain) -> None:
     examples = read_examples(default_corpus("weapon_rental"), domain)[:400]
     by_id, copies = {e.id: e for e in examples}, counterfactuals(examples, domain)
@@ -145,3 +153,35 @@ def test_the_command_writes_marked_copies_that_keep_the_splits(tmp_path: Path, d
     refused = run("augment", source, "--output", source)
     assert refused.exit_code == 1
     assert "name another file" in refused.stderr
+
+
+@pytest.fixture
+def copied(tmp_path: Path, domain: Domain) -> tuple[Path, list[str]]:
+    """A corpus of two lines, the copy of the one at the prompt of the other, and both lines' groups."""
+    written = [example("빌려 간 검으로 끝냈어요."), example("도끼날이 무뎌졌어요.", 이전_아이템="도끼")]
+    groups = group_ids(written, domain)
+    records = [to_record(e.attributes, e.line, domain) for e in written]
+    records.insert(0, to_record(written[1].attributes, "빌려 간 도끼로 끝냈어요.", domain, groups[0]))
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    return corpus, groups
+
+
+def _evaluate(corpus: Path, groups: list[str]) -> None:
+    splits_file(corpus).write_text(json.dumps({"validation": groups, "test": []}), encoding="utf-8")
+
+
+def test_a_copy_at_a_prompt_of_evaluation_does_not_train(copied: tuple[Path, list[str]], domain: Domain) -> None:
+    corpus, (_, second) = copied
+    _evaluate(corpus, [second])
+    assert [e.line for e in load_splits(corpus, domain, augmented=True)["train"]] == ["빌려 간 검으로 끝냈어요."]
+    _evaluate(corpus, [])
+    assert len(load_splits(corpus, domain, augmented=True)["train"]) == 3
+
+
+def test_a_copy_moves_no_prompt_to_another_group(copied: tuple[Path, list[str]], domain: Domain) -> None:
+    corpus, groups = copied
+    _evaluate(corpus, [])
+    prompts = {str(prompt.attributes["이전_아이템"]): prompt for prompt in training_prompts(corpus, domain)}
+    assert [prompts[item].group for item in ("검", "도끼")] == groups
+    assert len(prompts["도끼"].examples) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from npc_align.errors import UserError
 from npc_align.training.launch import refuse_dead_locks
 
+PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+
 
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -18,7 +21,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
-    lock = tmp_path / "torch_extensions/py311_cpu/deepspeed_shm_comm/lock"
+    lock = tmp_path / f"torch_extensions/{PYTHON}_cpu/deepspeed_shm_comm/lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
     return lock
@@ -43,6 +46,12 @@ def test_a_folder_of_ones_own_is_looked_at_too(lock: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(lock.parent.parent))
     with pytest.raises(UserError, match="deepspeed_shm_comm"):
         refuse_dead_locks()
+
+
+def test_builds_for_another_python_are_not_waited_for(lock: Path) -> None:
+    _age(lock)
+    lock.parent.parent.rename(lock.parent.parent.with_name("py38_cu118"))
+    refuse_dead_locks()
 
 
 def test_a_build_that_runs_and_runs_without_deepspeed_go_on(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
