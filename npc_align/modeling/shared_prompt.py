@@ -128,11 +128,7 @@ def attention_masks_for(model: Any, shared: SharedRows) -> torch.Tensor | dict[s
     """
     config = model.config.get_text_config()
     window, kinds = getattr(config, "sliding_window", None), getattr(config, "layer_types", None)
-    if (
-        window is None
-        or int(shared.position_ids.max()) < window
-        or not {"sliding_attention"} <= set(kinds or ["sliding_attention"])
-    ):
+    if window is None or int(shared.position_ids.max()) < window or "sliding_attention" not in (kinds or ["sliding_attention"]):
         return _as_taken(model, shared.attends)
     # By positions, not columns: a line's tokens are as far from the prompt's as if the lines before it weren't there.
     near = shared.position_ids[:, None, None, :] > shared.position_ids[:, None, :, None] - window
