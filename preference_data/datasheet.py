@@ -49,8 +49,9 @@ def _composition(manifest: Manifest) -> str:
 def _origins(manifest: Manifest) -> str:
     return (
         f"Chosen or good: {_counts(manifest['chosen_origins']) or 'none'}. Rejected or bad: {_counts(manifest['rejected_origins']) or 'none'}.\n\n"
-        "corpus: written for these attributes; edited: a person's better line; sampled: from a model; corrupted: a corpus line with one mistake put "
-        f"in; imported: as a file brought it. What is wrong with the rejected: {_counts(manifest['kinds']) or 'nothing that has a name'}."
+        "corpus: written for these attributes; augmented: such a line copied to other attributes by `npc-data augment`; edited: a person's "
+        "better line; sampled: from a model; corrupted: a corpus line with one mistake put in; "
+        f"imported: as a file brought it. What is wrong with the rejected: {_counts(manifest['kinds']) or 'nothing that has a name'}."
     )
 
 

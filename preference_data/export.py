@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from npc_align.corpus import write_jsonl
+from npc_align.corpus import AUGMENTED, write_jsonl
 from npc_align.errors import UserError
 from npc_align.files import write_text
 from npc_align.preferences import manifest_file
@@ -167,7 +167,9 @@ def _manifest(store: Store, output: Path, form: str, rows: Sequence[Row], left_o
 
 
 def _origins(rows: Iterable[Row], side: str) -> dict[str, int]:
-    return dict(Counter(row[side]["kind"] for row in rows if row[side] is not None).most_common())
+    """How many lines of each kind; counterfactual copies of corpus lines by themselves, since nobody wrote them for their attributes."""
+    origins = (row[side] for row in rows if row[side] is not None)
+    return dict(Counter("augmented" if AUGMENTED in origin else origin["kind"] for origin in origins).most_common())
 
 
 def _agreement(group: Group) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from npc_align.corpus import Example, read_jsonl
+from npc_align.corpus import AUGMENTED, Example, read_jsonl
 from npc_align.domain import Attributes, Domain, default_corpus, load_domain, shipped_domains
 from npc_align.errors import UserError
 from npc_align.splits import group_ids, load_splits
@@ -25,7 +25,13 @@ class TrainingPrompt:
     def corpus_lines(self, text: str | None = None) -> list[NewCandidate]:
         """The corpus lines as candidates; `text` is the prompt as a model sees it, where a model is at hand."""
         return [
-            NewCandidate(e.attributes, e.line, {"kind": "corpus", "id": e.id}, text=text, split_group=self.group)
+            NewCandidate(
+                e.attributes,
+                e.line,
+                {"kind": "corpus", "id": e.id, **({AUGMENTED: e.augmented_from} if e.augmented_from else {})},
+                text=text,
+                split_group=self.group,
+            )
             for e in self.examples
         ]
 

@@ -185,3 +185,4 @@ def test_a_copy_moves_no_prompt_to_another_group(copied: tuple[Path, list[str]],
     prompts = {str(prompt.attributes["이전_아이템"]): prompt for prompt in training_prompts(corpus, domain)}
     assert [prompts[item].group for item in ("검", "도끼")] == groups
     assert len(prompts["도끼"].examples) == 2
+    assert [c.origin.get("augmented_from") for c in prompts["도끼"].corpus_lines()] == [groups[0], None]

@@ -17,7 +17,7 @@ from npc_align.prompt import render
 from preference_data.export import export
 from preference_data.judgements import Judgement, Reason, judge
 from preference_data.label.session import Session
-from preference_data.store import Store
+from preference_data.store import NewCandidate, Store
 from preference_data.tasks import all_tasks
 
 
@@ -79,6 +79,19 @@ def test_the_manifest_counts_what_is_in_the_file(store: Store) -> None:
     sheet = output.with_name("kto.jsonl.datasheet.md").read_text(encoding="utf-8")
     assert "4 rows from 1 pairs and 2 lines judged by themselves (good 1, bad 1)" in sheet
     assert manifest["output"]["sha256"] in sheet
+
+
+def test_a_copy_of_a_corpus_line_is_told_from_the_lines_written(store: Store) -> None:
+    task, other, *_ = all_tasks(store, "mode = 'line'")
+    copy, written = {"kind": "corpus", "id": "c:1*", "augmented_from": "g1"}, {"kind": "corpus", "id": "c:2"}
+    for said, origin in ((task, copy), (other, written)):
+        of = store.candidate(said.first_id, "")
+        store.add_candidates([NewCandidate(of.attributes, of.line, origin)])
+        judge(store, said.id, "min", Judgement("good"))
+    manifest = export(store, store.path.with_name("sft.jsonl"), "sft")
+    assert manifest["chosen_origins"] == {"augmented": 1, "corpus": 1}
+    sheet = store.path.with_name("sft.jsonl.datasheet.md").read_text(encoding="utf-8")
+    assert "Chosen or good: augmented 1, corpus 1." in sheet
 
 
 def test_the_manifest_tells_how_far_annotators_agree(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_each_judge_says_how_far_it_can_be_trusted(tmp_path: Path) -> None:
     text = markdown.read_text(encoding="utf-8").replace("\\", "")
     rows = {row.split(" | ")[0].strip("| "): row.strip("| ").split(" | ")[3:] for row in text.splitlines() if row.startswith("|")}
     recognised = "90.7% (87.2% ~ 93.4%)"
-    assert rows["견줄 값: 사람이 쓴 말뭉치 대사 / to compare: the corpus' own lines"] == [
+    assert rows["견줄 값: 말뭉치의 대사 / to compare: the corpus' own lines"] == [
         "0.6% (0.2% ~ 2.1%)", recognised, "-3.42 (-3.55 ~ -3.29)"
     ]  # fmt: skip
     assert rows["잣대 자신의 정확도 / the judge's own accuracy"] == ["87.0% (81.0% ~ 92.0%)", recognised, "–"]

@@ -129,7 +129,7 @@ def opinions_table(evaluation: Evaluation) -> Table | None:
     return Table(header, tuple(rows))
 
 
-_CORPUS_LINES = Text("견줄 값: 사람이 쓴 말뭉치 대사", "to compare: the corpus' own lines")
+_CORPUS_LINES = Text("견줄 값: 말뭉치의 대사", "to compare: the corpus' own lines")
 _OWN_ACCURACY = Text("잣대 자신의 정확도", "the judge's own accuracy")
 
 
