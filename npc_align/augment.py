@@ -108,7 +108,7 @@ def _from_other_classes(example: Example, domain: Domain, words: _Words, rng: ra
     if set(item_mentions(example.line, [last], domain)) & set(item_mentions(example.line, beside, domain)):
         return
     for other, own in domain.affinity.items():
-        if other == speaker or last in own:
+        if other == speaker or not own or last in own:
             continue
         attributes = {**example.attributes, domain.roles["class"]: other}
         # Without a line to rename in there is one to try: the line as it is.

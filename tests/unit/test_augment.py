@@ -15,6 +15,7 @@ from npc_align.checks import check_line
 from npc_align.corpus import Example, read_examples, to_record
 from npc_align.data_cli import main
 from npc_align.domain import Domain, default_corpus, load_domain
+from npc_align.keywords import content_words, over_represented
 from npc_align.mentions import item_mentions, rename_mentions
 from npc_align.splits import group_ids, load_splits, splits_file
 from preference_data.prompts import training_prompts
@@ -93,6 +94,13 @@ def _all(source: Example, domain: Domain) -> list[Example]:
     return [c for c in counterfactuals([source, *others], domain) if c.line not in {o.line for o in others}]
 
 
+def test_a_class_without_items_of_its_own_gets_no_copy(domain: Domain) -> None:
+    source = example("마법서로는 졌어요.", **STRANGE)
+    with_bare = replace(domain, affinity={**domain.affinity, "궁수": ()})
+    assert {c.attributes["모험가타입"] for c in _all(source, domain)} == {"궁수", "도적"}
+    assert {c.attributes["모험가타입"] for c in _all(source, with_bare)} == {"도적"}
+
+
 def test_a_prompt_that_the_corpus_has_gets_no_copy_from_another_class(domain: Domain) -> None:
     source = example("마법서로는 졌어요.", **STRANGE)
     archer, thief = (example(f"{name}. 졌어요.", **STRANGE, 모험가타입=name) for name in ("궁수", "도적"))
@@ -124,6 +132,12 @@ def test_copies_of_the_shipped_corpus_pass_the_checks_and_keep_the_cap(domain: D
     strange = [c for c in copies if c.attributes["모험가타입"] != by_id[c.id.removesuffix("*")].attributes["모험가타입"]]
     assert len(strange) >= 20
     assert copies[: len(strange)] == strange, "they come first"
+    trade = {name: {k.word for k in found} for name, found in over_represented(examples, domain, "class").items()}
+    for copy in strange:
+        source = by_id[copy.id.removesuffix("*")]
+        assert not content_words(source.line, domain) & trade.get(str(source.attributes["모험가타입"]), set()), (
+            "a trade's words stay with it"
+        )
     assert not {domain.combination(c.attributes) for c in strange} & {domain.combination(e.attributes) for e in examples}
     others = [c.line for c in copies if c not in strange]
     assert len({*others} | {e.line for e in examples}) == len(others) + len(examples)
