@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch --samples 6 --seed 1) corrupt=() grid=(--search 6 --candidates seeds) judge=(--costly-lines 100)
+out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch --samples 6 --seed 1) corrupt=() grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
@@ -13,6 +13,7 @@ if [[ -n "${SMALL:-}" ]]; then
   corrupt=(--limit 24)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
+  seed=(data.limit=64 optim.epochs=1 optim.compile=false)
   judge=(--costly-lines 6)
   echo "SMALL=1: this proves that the path works on this machine. Its figures mean nothing."
 fi
@@ -40,7 +41,9 @@ step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
 step grid     npc-eval grid --output "$out/eval" --model base=embedded --model sft="$out/sft" --model dpo="$out/dpo" \
                 --decodings servers,search "${grid[@]}"
-step judge    npc-eval judge "$out/eval" "${judge[@]}"
+# A judge only, so a short run: which 성격 and 최근_의뢰 does a model of another seed find that a line was said for?
+step seed     launch/sft.sh output_dir="$out/sft-seed43" seed=43 gate.prompts=0 "${seed[@]}"
+step judge    npc-eval judge "$out/eval" --seed-model "$out/sft-seed43" "${judge[@]}"
 step report   npc-eval report "$out/eval"
 
 echo
