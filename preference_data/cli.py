@@ -78,7 +78,7 @@ for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, a
     "--mistaken",
     default="",
     metavar="KIND,…",
-    help="Only the prompts where a checked sample of another --seed breaks one of these rules.",
+    help="Only the prompts where a checked sample of a smaller --seed breaks one of these rules.",
 )
 def generate(store_path: Path, mistaken: str, **options: Any) -> None:
     """Sample candidate lines from a trained model (needs torch), or from a server such as vLLM or llama.cpp (doesn't).
@@ -91,7 +91,7 @@ def generate(store_path: Path, mistaken: str, **options: Any) -> None:
     On several GPUs the processes share the prompts: accelerate launch --multi_gpu $(which npc-pref) generate
 
     Interrupted, the same command goes on. For another round after DPO, sample runs/dpo into the same store: npc-pref pair then takes
-    the newest model's mistakes first. After npc-pref check, --mistaken with another --seed samples more where the model erred: there
+    the newest model's mistakes first. After npc-pref check, --mistaken with a larger --seed samples more where the model erred: there
     it errs again. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY.
     """
     from preference_data.generate import run

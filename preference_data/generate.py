@@ -77,7 +77,7 @@ def run(
     """Sample candidates for the training prompts into the store; what the same command began before is continued.
 
     Args:
-        mistaken: where given, only the prompts for which a checked sample of another seed breaks one of these rules: a model errs
+        mistaken: where given, only the prompts for which a checked sample of a smaller seed breaks one of these rules: a model errs
             again where it erred.
 
     Returns:
@@ -122,14 +122,14 @@ def _where_it_erred(store: Store, prompts: Sequence[TrainingPrompt], kinds: Coll
     if unknown:
         raise UserError(f"--mistaken {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
     samples = store.candidates(store.rules, "json_extract(c.origin, '$.kind') = 'sampled'")
-    # What this run itself samples must not change which prompts it asks, or it would never be done.
+    # What this run or a later one samples must not change which prompts it asks, or the same command would never be done.
     # An imported sample may come without a seed.
-    others = (c for c in samples if "seed" not in c.origin or c.origin["seed"] // _SEED_STEP != seed)
-    erred = {c.prompt_id for c in others if any(v["kind"] in kinds for v in c.violations or ())}
+    earlier = (c for c in samples if "seed" not in c.origin or c.origin["seed"] // _SEED_STEP < seed)
+    erred = {c.prompt_id for c in earlier if any(v["kind"] in kinds for v in c.violations or ())}
     found = [p for p in prompts if store.prompt_id(p.attributes) in erred]
     if not found:
-        first = f"npc-pref generate with another --seed and without --mistaken, then npc-pref check --store {store.path}"
-        raise UserError(f"--mistaken {', '.join(kinds)}: no checked sample of another seed breaks that; first: {first}")
+        first = f"npc-pref generate without --mistaken, then npc-pref check --store {store.path}; then this with a larger --seed"
+        raise UserError(f"--mistaken {', '.join(kinds)}: no checked sample of a seed below {seed} breaks that; first: {first}")
     return found
 
 
