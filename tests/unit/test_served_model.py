@@ -326,6 +326,11 @@ def test_mistaken_asks_again_only_where_a_sample_erred(store_path: Path, url: st
     assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
     assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
     assert len(fake.requests) == len(erred), "done once: what it sampled itself sends it nowhere"
+    assert sampled(store_path, url, "--seed", 2, "--samples", 4).exit_code == 0
+    assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
+    fake.requests.clear()
+    assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
+    assert not fake.requests, "nor does what a later round found"
 
 
 def test_an_unknown_kind_is_named(store_path: Path, url: str) -> None:
