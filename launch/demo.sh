@@ -5,14 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch --samples 6 --seed 1)
-near=(--mistaken class_item_mismatch,result_contradiction,mixed_speech,tone_break,hallucinated_item,josa_error,visit_contradiction --samples 3 --seed 2)
 corrupt=() grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
   again=(--mistaken broken_form,tone_break,mixed_speech,class_item_mismatch --limit 4 --seed 1)
-  near=(--mistaken broken_form,tone_break,mixed_speech,class_item_mismatch --limit 4 --seed 2)
   corrupt=(--limit 24)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
@@ -34,12 +32,10 @@ step check    npc-pref check --store "$store"
 # More samples where the SFT model errs under greedy decoding too, and several times as many pairs of it: npc-eval run on the
 # validation prompts shows what that is.
 step resample npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" "${again[@]}"
-# And samples close to greedy decoding, whose mistakes are those that default decoding makes.
-step near     npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" --temperature 0.5 "${near[@]}"
 step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
 # Two kinds stay out of the pairs: a judge of the report that no pair has seen.
-step pair     npc-pref pair --store "$store" --limit 1280 --hold-out foreign_text,prompt_leak \
+step pair     npc-pref pair --store "$store" --limit 880 --hold-out foreign_text,prompt_leak \
                 --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,visit_contradiction=2,hallucinated_item=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
