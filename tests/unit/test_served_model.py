@@ -326,7 +326,13 @@ def test_mistaken_asks_again_only_where_a_sample_erred(store_path: Path, url: st
     assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
     assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
     assert len(fake.requests) == len(erred), "done once: what it sampled itself sends it nowhere"
-    assert sampled(store_path, url, "--seed", 2, "--samples", 4).exit_code == 0
+    # A later round errs where the first one didn't.
+    store = open_store(store_path)
+    fine = next(c for c in store.candidates(store.rules) if c.text and c.text not in erred)
+    wrong = "야, 활이나 내놔." if fine.attributes["성격"] in ("평범형", "존칭형", "너스레형") else "활을 보여 주시겠습니까?"
+    later = {"kind": "sampled", "checkpoint": "npc", "seed": 2 * generate._SEED_STEP}
+    store.add_candidates([NewCandidate(fine.attributes, wrong, later, text=fine.text)])
+    store.close()
     assert CliRunner().invoke(main, ["check", "--store", str(store_path)]).exit_code == 0
     fake.requests.clear()
     assert sampled(store_path, url, "--mistaken", "tone_break", "--seed", 1).exit_code == 0
