@@ -46,7 +46,7 @@ def test_npc_data_check_runs_on_the_shipped_corpus(base_install: Path, tmp_path:
     assert str(base_install.parent) in corpus, "the wheel carries the corpus"
     done = _run([base_install / "npc-data", "check", "--strict", corpus], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3365" in done.stdout
+    assert "4253" in done.stdout
 
 
 def test_the_wheel_carries_the_report_templates(base_install: Path, tmp_path: Path) -> None:
