@@ -130,7 +130,7 @@ def main(
             "batch": batch,
             "lines": len(prompts),
             "dtype": str(device.dtype),
-            "bf16_tflops": matrix_product_rate(),
+            "product_tflops": matrix_product_rate(),
         }
         figures |= {mode: measure(loaded, prompts, mode, batch, longest, rounds) for mode in modes}
         if check:
@@ -150,7 +150,7 @@ def main(
             f"{mode:10}{f['ours_lines_per_second']:14.2f}{f['generate_lines_per_second']:18.2f}{f['ratio']:8.2f}{span:>14}{f['ratio_cpu']:13.2f}"
         )
     click.echo(
-        f"bf16 products at {figures['bf16_tflops']:.2f} TFLOP/s; same lines in float32: {figures.get('same_lines_in_float32', 'not asked')}"
+        f"matrix products at {figures['product_tflops']:.2f} TFLOP/s; same lines in float32: {figures.get('same_lines_in_float32', 'not asked')}"
     )
     if output is not None:
         output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -147,7 +147,7 @@ def main(
         sizes = [(batch, 1, n) for n in _numbers(lengths)]
         several = [(max(1, batch // n), n, 80) for n in _numbers(rejected)]
         figures = {
-            "bf16_tflops": matrix_product_rate(),
+            "product_tflops": matrix_product_rate(),
             "by_prompt": steps(shared, separate, device.dtype, sizes, rounds),
             "by_rejected": steps(shared, separate, device.dtype, several, rounds),
             "by_pairs": [data(model, n, batch) for n in _numbers(pairs)],

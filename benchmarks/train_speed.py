@@ -48,7 +48,7 @@ def measure(
             timed[contender.name].append(contender.step())
         said = ", ".join(f"{n} {rows[-1]['seconds']:.1f} s" for n, rows in timed.items())
         click.echo(f"round {number + 1} of {rounds}: {said}", err=True)
-    figures: dict[str, Any] = {"stage": stage, "bf16_tflops": sorted(products), **given}
+    figures: dict[str, Any] = {"stage": stage, "product_tflops": sorted(products), **given}
     for c in running:
         figures[c.name] = _summary(c, [first[c.name], second[c.name]], timed[c.name], given["batch"], steps, pairs)
     for other in set(contenders) - {"ours"}:
@@ -94,7 +94,7 @@ def _ratios(
 
 
 def show(figures: dict[str, Any], steps: int) -> None:
-    click.echo(f"bf16 products at {figures['bf16_tflops'][0]:.2f} to {figures['bf16_tflops'][-1]:.2f} TFLOP/s")
+    click.echo(f"matrix products at {figures['product_tflops'][0]:.2f} to {figures['product_tflops'][-1]:.2f} TFLOP/s")
     click.echo(
         f"{'':8}{'samples/s':>11}{'step s':>9}{'CPU s':>9}{'ref s/pair':>12}{'first +s':>10}{f'{steps} steps s':>13}{'peak MiB':>10}"
     )

@@ -99,12 +99,18 @@ def tiny_model(tokenizer_of: str, folder: Path) -> Path:
 
 
 def matrix_product_rate() -> float:
-    """bfloat16 matrix products of this minute, in TFLOP/s: the bound that a step's share is told of."""
+    """Matrix products of this minute, in TFLOP/s: the bound that a step's share is told of.
+
+    In bfloat16 where the CPU has it, as training is, else in float32: emulated, what is timed here takes minutes.
+    """
     import time
 
     import torch
 
-    a, b = torch.randn(1024, 2048).bfloat16(), torch.randn(2048, 2048).bfloat16()
+    from npc_align.modeling.device import cpu_has_fast_bf16
+
+    dtype = torch.bfloat16 if cpu_has_fast_bf16() else torch.float32
+    a, b = torch.randn(1024, 2048).to(dtype), torch.randn(2048, 2048).to(dtype)
     a @ b
     started = time.perf_counter()
     for _ in range(10):
