@@ -24,7 +24,7 @@ _RIEUL, _SIOS, _HIEUH = 8, 19, 27
 # Adjectives that are verbs, too, or take a verb's endings for another reason, or may be nouns; likewise the roots of 하다 adjectives.
 _ALSO_VERBS = re.compile(
     "(?:.*[있없]|크|길|밝|늦|굳|붉|설|멀|굽|흐리|어둡|감사하|건강하|못하|잘하|만하|성하|여물|곯|무르|헐|마르|맞|틀리|모자라|남|계시|재밌"
-    "|그렇|이렇|저렇|어떻|시|젊|검|달)$"
+    "|그렇|이렇|저렇|어떻|시|젊|검|달|낫)$"
 )
 _ALSO_VERB_ROOTS = re.compile("(?:감사|만족|건강|당황|흥분|실망|성공|실패|안심|번창|번성|무리|고생|만|듯|뻔|척|체)$")
 # What a verb takes in the present and an adjective doesn't.

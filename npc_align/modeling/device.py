@@ -60,7 +60,7 @@ def expectation(device: Device) -> str:
     if device.name != "cpu":
         return "the demo was tuned for a CPU; on this device it takes minutes"
     if device.fast_bf16:
-        return "the demo takes an hour to an hour and a half on 2 such cores; this CPU has bfloat16 matrix instructions"
+        return "the demo takes about two hours on 2 such cores; this CPU has bfloat16 matrix instructions"
     return "this CPU has no bfloat16 matrix instructions: float32 is used, and the demo takes several hours; SMALL=1 proves the path in minutes"
 
 

@@ -21,7 +21,7 @@ LEAST = {
     "hallucinated_item": 0.03,
     "class_item_mismatch": 0.05,
     "result_contradiction": 0.03,
-    "interval_contradiction": 0.01,
+    "interval_contradiction": 0.015,
     "josa_error": 0.4,
     "foreign_text": 0.4,
     "repetition": 0.8,
