@@ -23,7 +23,7 @@ step() { local name=$1; shift; python launch/step.py "$out/steps.jsonl" "$name" 
 
 python -m npc_align.modeling.device
 corpus="$out/corpus.jsonl"
-[[ -e "$corpus" ]] || step augment npc-data augment npc_align/data/weapon_rental/corpus.jsonl --output "$corpus"
+step augment  npc-data augment npc_align/data/weapon_rental/corpus.jsonl --output "$corpus"
 step sft      launch/sft.sh output_dir="$out/sft" data.corpus="$corpus" "${sft[@]}"
 store="$out/pref/prefs.db"
 [[ -e "$store" ]] || npc-pref init --store "$store"

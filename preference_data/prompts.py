@@ -44,7 +44,7 @@ def training_prompts(corpus: Path, domain: Domain) -> list[TrainingPrompt]:
     splits = load_splits(corpus, domain, augmented=True)
     everyone = [example for part in splits.values() for example in part if example.augmented_from is None]
     groups = dict(zip((example.id for example in everyone), group_ids(everyone, domain), strict=True))
-    held_out = held_out_prompts(corpus, domain)
+    held_out = _evaluated(splits, corpus, domain)
     together: dict[str, list[Example]] = defaultdict(list)
     for example in sorted(splits["train"], key=lambda e: e.id):
         if (combination := domain.combination(example.attributes)) not in held_out:
@@ -65,7 +65,10 @@ def held_out_prompts(corpus: Path | None, domain: Domain) -> frozenset[str]:
         UserError: the domain brings no corpus, and none was named.
     """
     source = corpus_of(corpus, domain)
-    splits = load_splits(source, domain)
+    return _evaluated(load_splits(source, domain), source, domain)
+
+
+def _evaluated(splits: Mapping[str, Sequence[Example]], source: Path, domain: Domain) -> frozenset[str]:
     held_out = {domain.combination(e.attributes) for name in ("validation", "test") for e in splits[name]}
     # A copy of the shipped corpus, or one with more lines, is evaluated on the shipped prompts.
     for corpus_file in {source, default_corpus(domain.name)} if _is_shipped(domain) else {source}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Command
+from click.testing import CliRunner, Result
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -62,6 +65,16 @@ class Commands:
 
     def tool(self, name: str, *arguments: str | Path, **extra: Any) -> subprocess.CompletedProcess[str]:
         return self.run(BIN / name, *arguments, **extra)
+
+    def inside(self, command: Command, *arguments: str | Path, exit_code: int = 0) -> Result:
+        """A command in this process: a new one takes ten seconds to load the libraries. For what a real command has shown before."""
+        with contextlib.chdir(self.work):
+            done = CliRunner().invoke(command, [str(a) for a in arguments])
+        if done.exit_code != exit_code:
+            pytest.fail(f"{command.name} {' '.join(map(str, arguments))}\nexit {done.exit_code}\n{done.output[-5000:]}")
+        if exit_code:
+            assert isinstance(done.exception, SystemExit), "an error of another kind would be a traceback"
+        return done
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from npc_align.domain import load_domain
+from npc_align.evaluation.cli import main as npc_eval
 from npc_align.modeling.exaone import is_exaone, write_model_in_exaone_layout
 from npc_align.modeling.generation import Decoding, generate_lines
 from npc_align.modeling.load import LoadedModel, load_for_generation
@@ -42,7 +43,7 @@ def exaone_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def exaone_run(commands: Commands, exaone_model: Path, sft_arguments: Sequence[str]) -> Path:
     arguments = [a for a in sft_arguments if not a.startswith(("model.path", "optim.epochs"))]
-    commands.launch("sft/train.py", "output_dir=runs/exaone", *arguments, f"model.path={exaone_model}", "optim.epochs=1")
+    commands.script("sft/train.py", "output_dir=runs/exaone", *arguments, f"model.path={exaone_model}", "optim.epochs=1")
     return commands.work / "runs/exaone"
 
 
@@ -54,7 +55,7 @@ def _lines(loaded: LoadedModel) -> list[str]:
 @pytest.mark.parametrize("layout", ["transformers", "exaone"])
 def test_a_merged_model_speaks_the_same_in_either_layout(commands: Commands, exaone_run: Path, layout: str) -> None:
     out = commands.work / f"merged-{layout}"
-    commands.tool("npc-eval", "merge", exaone_run, out, "--dtype", "float32", "--layout", layout)
+    commands.inside(npc_eval, "merge", exaone_run, out, "--dtype", "float32", "--layout", layout)
     assert is_exaone(out) == (layout == "exaone")
     assert "auto_map" not in json.loads((out / "config.json").read_text())
     merged, trained = (load_for_generation(str(path), torch.float32) for path in (out, exaone_run))
@@ -66,7 +67,7 @@ def test_the_adapter_is_written_under_exaones_names(commands: Commands, exaone_r
     from safetensors.torch import load_file
 
     out = commands.work / "exaone-adapter"
-    commands.tool("npc-eval", "export-adapter", exaone_run, out)
+    commands.inside(npc_eval, "export-adapter", exaone_run, out)
     theirs, ours = load_file(out / "adapter_model.safetensors"), load_file(exaone_run / "adapter/adapter_model.safetensors")
     name = "base_model.model.transformer.h.1.mlp.c_fc_0.lora_B.weight"
     assert torch.equal(theirs[name], ours["base_model.model.model.layers.1.mlp.gate_proj.lora_B.weight"])

@@ -99,7 +99,9 @@ def url(fake: Fake) -> Iterator[str]:
 
 
 @pytest.fixture
-def store_path(tmp_path: Path) -> Path:
+def store_path(tmp_path: Path, corpus_file: Path) -> Path:
+    lines = corpus_file.read_text(encoding="utf-8").splitlines(keepends=True)[:100]
+    (tmp_path / "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
     create_store(tmp_path / "prefs.db", "weapon_rental").close()
     return tmp_path / "prefs.db"
 
@@ -111,7 +113,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sampled(store_path: Path, url: str, *options: Any) -> Result:
-    command = ["generate", "--store", store_path, "--server", url, "--model", "greeter", "--limit", 10, *options]
+    # A corpus of its own: to read and group the thousands of lines that the domain brings takes seconds.
+    corpus = store_path.with_name("corpus.jsonl")
+    command = [
+        "generate",
+        "--store",
+        store_path,
+        "--corpus",
+        corpus,
+        "--server",
+        url,
+        "--model",
+        "greeter",
+        "--limit",
+        10,
+        *options,
+    ]
     return CliRunner().invoke(main, [str(part) for part in command])
 
 
@@ -347,7 +364,7 @@ def test_an_unknown_kind_is_named(store_path: Path, url: str) -> None:
 
 def test_mistaken_reads_imported_samples_too(store_path: Path, url: str, fake: Fake) -> None:
     store = open_store(store_path)
-    prompt = generate.training_prompts(generate.corpus_of(None, store.domain), store.domain)[0]
+    prompt = generate.training_prompts(store_path.with_name("corpus.jsonl"), store.domain)[0]
     line = NewCandidate(prompt.attributes, "### User: 활", {"kind": "sampled"}, split_group=prompt.group)
     store.add_candidates([line])
     store.close()
