@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch --samples 6 --seed 1)
+out=runs/demo sft=() dpo=() generate=(--samples 2) again=(--mistaken class_item_mismatch,repetition --samples 6 --seed 1)
 corrupt=() grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
@@ -36,7 +36,7 @@ step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
 # Two kinds stay out of the pairs: a judge of the report that no pair has seen.
 step pair     npc-pref pair --store "$store" --limit 880 --hold-out foreign_text,prompt_leak \
-                --mix class_item_mismatch=5,result_contradiction=4,interval_contradiction=2,visit_contradiction=2,hallucinated_item=2
+                --mix class_item_mismatch=3,result_contradiction=3,interval_contradiction=3,hallucinated_item=3,repetition=3,visit_contradiction=2
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"
