@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, TaskType, get_peft_model
 
 from npc_align.modeling import completion_head
+from npc_align.modeling.attention import attend
 from npc_align.modeling.compiled import compile_layers, is_compiled
 from npc_align.modeling.load import load_base, merged_copy
 from tests.unit.tiny_trainers import dpo_trainer
@@ -85,10 +86,26 @@ def test_reference_and_gradients_are_those_of_the_uncompiled_layers_through_one_
         trainer.train()
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == graphs, "nothing was compiled once more to train"
     assert all(p.grad is None or p.requires_grad for p in ours.model.parameters())
-    theirs = dict(plain.model.named_parameters())
-    for name, parameter in ours.model.named_parameters():
-        torch.testing.assert_close(parameter, theirs[name], atol=1e-6, rtol=1e-3)
-    assert all(not torch.equal(theirs[name], value) for name, value in before.items())
+    assert len({batch["input_ids"].shape[1] for batch in ours.get_train_dataloader()}) == 2
+    weights, theirs = (dict(trainer.model.named_parameters()) for trainer in (ours, plain))
+    for name, start in before.items():
+        # What two steps changed, not the weights: beside these a wrong gradient would not be seen.
+        assert not torch.equal(theirs[name], start)
+        torch.testing.assert_close(weights[name] - start, theirs[name] - start, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_compiled_attention_without_a_mask_is_causal() -> None:
+    """The pairs above bring masks; a batch of lines of one length has none."""
+    module, compiled = torch.nn.Identity(), torch.compile(attend, dynamic=True)
+    for length in (9, 17):
+        generator = torch.Generator().manual_seed(5)
+        states = [torch.randn(2, heads, length, 8, generator=generator, requires_grad=True) for heads in (4, 2, 2)]
+        ours = compiled(module, *states, None)[0]
+        theirs = torch.nn.functional.scaled_dot_product_attention(*states, is_causal=True, enable_gqa=True).transpose(1, 2)
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+        for found, expected in zip(*(torch.autograd.grad(out.pow(2).sum(), states) for out in (ours, theirs)), strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
 def test_the_head_knows_compiled_layers(adapted: Any) -> None:
