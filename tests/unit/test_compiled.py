@@ -97,10 +97,12 @@ def test_reference_and_gradients_are_those_of_the_uncompiled_layers_through_one_
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_compiled_attention_without_a_mask_is_causal() -> None:
     """The pairs above bring masks; a batch of lines of one length has none."""
-    module, compiled = torch.nn.Identity(), torch.compile(attend, dynamic=True)
+    module, compiled = torch.nn.Identity(), torch.compile(attend)
     for length in (9, 17):
         generator = torch.Generator().manual_seed(5)
         states = [torch.randn(2, heads, length, 8, generator=generator, requires_grad=True) for heads in (4, 2, 2)]
+        for state in states:
+            torch._dynamo.mark_dynamic(state, 2)
         ours = compiled(module, *states, None)[0]
         theirs = torch.nn.functional.scaled_dot_product_attention(*states, is_causal=True, enable_gqa=True).transpose(1, 2)
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
