@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-import click
 import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset, concatenate_datasets
@@ -21,6 +19,7 @@ from npc_align.errors import UserError
 from npc_align.modeling.compiled import is_compiled
 from npc_align.modeling.completion_head import use_completion_head
 from npc_align.modeling.shared_prompt import MULTIPLE, can_share_prompts
+from npc_align.progress import watched
 from npc_align.training.launch import announce
 from npc_align.training.trainer_mixin import RECORD_INDEX, GuardedTrainer
 
@@ -102,7 +101,7 @@ class GreetingDPOTrainer(GuardedTrainer, DPOTrainer):
         self.model.train(self._trains_as_it_evaluates)
         step = _CHUNK * world
         starts = range(0, len(batches), step)
-        with click.progressbar(starts, label="reference log-probabilities", file=sys.stderr, hidden=rank > 0) as shown:
+        with watched(starts, "Reference log-probabilities", hidden=rank > 0) as shown:
             for start in shown:
                 found: dict[bytes, float] = {}
                 for batch in batches[start + rank : start + step : world]:

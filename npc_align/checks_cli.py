@@ -14,6 +14,7 @@ import click
 from npc_align.cli import domain_option, json_option
 from npc_align.domain import load_domain
 from npc_align.errors import UserError
+from npc_align.progress import watched
 
 if TYPE_CHECKING:
     from npc_align.checks_report import Report
@@ -88,8 +89,8 @@ def checks_report_command(files: tuple[Path, ...], domain_name: str, as_json: bo
     if not rows:
         raise UserError(f"{', '.join(map(str, files))}: no rows")
     domain = load_domain(domain_name)
-    with click.progressbar(rows, label="checking", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        report = checks_report(bar, domain)
+    with watched(rows, "Checking") as shown:
+        report = checks_report(shown, domain)
     if as_json:
         _echo(json.dumps(report.to_json(), ensure_ascii=False, indent=2))
     else:

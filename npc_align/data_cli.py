@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from npc_align.checks_cli import checks_report_command, speech_level
 from npc_align.cli import FriendlyGroup, domain_option, json_option
 from npc_align.domain import Domain, load_domain
 from npc_align.errors import UserError
+from npc_align.progress import watched
 
 _ALIASES = {"v1": "weapon_rental_v1"}
 _file = click.argument("file", type=click.Path(path_type=Path))
@@ -76,8 +76,8 @@ def _violations(examples: Sequence[corpus.Example], domain: Domain) -> list[tupl
     # The checks load word lists and a morphological analyser: only this command needs them.
     from npc_align.checks import check_line
 
-    with click.progressbar(examples, label="checking", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-        return [(example, violation) for example in bar for violation in check_line(example.line, example.attributes, domain)]
+    with watched(examples, "Checking") as shown:
+        return [(example, violation) for example in shown for violation in check_line(example.line, example.attributes, domain)]
 
 
 def _problem_row(problem: corpus.RecordProblem) -> dict[str, Any]:

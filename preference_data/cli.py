@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import click
 
 from npc_align.cli import DEFAULT_DOMAIN, FriendlyGroup, listed
 from npc_align.errors import UserError
+from npc_align.progress import counted, watching
 from preference_data.exchange_cli import doctor, import_, init, log, merge, pack
 from preference_data.export_cli import export
 from preference_data.label_cli import label
@@ -121,7 +121,7 @@ def corrupt(store_path: Path, corpus: Path | None, kinds: tuple[str, ...], seed:
         raise UserError(f"--kind {', '.join(unknown)}: can't be made; there are: {', '.join(CORRUPTIONS)}")
     with opened(store_path) as store:
         source = corpus_of(corpus, store.domain)
-        made = corrupt_store(store, source, sorted(kinds) or list(CORRUPTIONS), limit, seed, _bar("Corrupting"))
+        made = corrupt_store(store, source, sorted(kinds) or list(CORRUPTIONS), limit, seed, watching("Corrupting"))
     click.echo(f"{store_path}: {made.total()} corruptions")
     _print_counts(made)
 
@@ -164,7 +164,7 @@ def _check_file(source: Path, output: Path, domain_name: str, explain: bool) -> 
     if not source.is_file():
         raise UserError(f"--input {source}: no such file; without --input, the store is checked")
     domain, found = load_domain(domain_name), Tally()
-    write_jsonl(output, found.counted(check_rows((row for _, row in read_jsonl(source)), domain, _bar("Checking"))))
+    write_jsonl(output, found.counted(check_rows((row for _, row in read_jsonl(source)), domain, watching("Checking"))))
     if explain:
         for number, row in read_jsonl(output):
             attributes, line = read_row(row, number, domain)
@@ -180,8 +180,8 @@ def _check_store(store_path: Path, explain: bool) -> Tally:
             raise UserError(
                 f"{store_path}: no candidates yet; add some with: npc-pref generate, npc-pref corrupt or npc-pref import"
             )
-        with click.progressbar(length=store.unchecked(store.rules), label="Checking", file=sys.stderr) as bar:
-            check_store(store, bar.update)
+        with counted(store.unchecked(store.rules), "Checking") as advance:
+            check_store(store, advance)
         if explain:
             for candidate in store.candidates(store.rules):
                 _explain(candidate.line, candidate.attributes, store.domain, candidate.finished)
@@ -196,16 +196,6 @@ def _explain(line: str, attributes: dict[str, Any], domain: Domain, finished: bo
 
     # What a terminal can't print must not end the listing.
     click.echo(explain(line, attributes, domain, finished=finished).encode("utf-8", "replace").decode("utf-8"))
-
-
-def _bar(label: str) -> Callable[[Iterable[Any]], Iterator[Any]]:
-    """A function that shows a progress bar on stderr while it hands on what it is given."""
-
-    def watched(things: Iterable[Any]) -> Iterator[Any]:
-        with click.progressbar(things, label=label, file=sys.stderr) as bar:
-            yield from bar
-
-    return watched
 
 
 def _print_counts(counts: Counter[str]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import click
 
 from npc_align.cli import domain_option, json_option
 from npc_align.errors import UserError
+from npc_align.progress import watching
 from preference_data.options import opened, sqlite_errors, store_option
 
 _SHOWN = 20  # bad rows spelled out on the screen; --json gives them all
@@ -69,12 +68,8 @@ def import_(file: Path, store_path: Path, format: str | None, origin: str | None
     """
     from preference_data.importing import import_file
 
-    def bar(things: Iterable[Any], total: int) -> Iterator[Any]:
-        with click.progressbar(things, length=total, label="Importing", file=sys.stderr) as shown:
-            yield from shown
-
     with opened(store_path) as store:
-        done = import_file(store, file, format=format, origin=origin, progress=bar)
+        done = import_file(store, file, format=format, origin=origin, progress=watching("Importing"))
     if as_json:
         _echo_json({**asdict(done), "ignored": dict(done.ignored)})
     else:

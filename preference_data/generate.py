@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import click
 
 from npc_align.domain import Domain
 from npc_align.errors import UserError
+from npc_align.progress import watched
 from npc_align.prompt import render
 from npc_align.splits import splits_file
 from npc_align.violation import KINDS
@@ -111,8 +111,8 @@ def run(
     before = f"; {again} of {len(starts)} chunks done before" if again else ""
     click.echo(f"{sampler.name}: {len(prompts)} prompts x {samples} samples -> {store.path}{share}{before}", err=True)
     new = 0
-    with click.progressbar(ahead, label="sampling", file=sys.stderr, hidden=rank > 0) as bar:
-        for start in bar:
+    with watched(ahead, "Sampling, in chunks", hidden=rank > 0) as shown:
+        for start in shown:
             new += _sample_chunk(store, sampler, prompts[start : start + _CHUNK], sampling, start, keys[start])
     return new
 

@@ -6,13 +6,11 @@ Log-probabilities belong to a line and a model, and stay in the store: whatever 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import click
-
 from npc_align.errors import UserError
+from npc_align.progress import counted
 from npc_align.prompt import render
 from preference_data.store import Store, content_id, to_json
 
@@ -96,9 +94,9 @@ def _compute(store: Store, model: str, key: str, ids: Sequence[str], batch_size:
     lines = [store.candidate(candidate_id, store.rules) for candidate_id in ids]
     texts = [(render(c.attributes, loaded.domain, loaded.renderer, loaded.tokenizer), c.line.strip()) for c in lines]
     batches = score_completions(loaded.model, loaded.codec, texts, names=[f"line {i}" for i in ids], batch_size=batch_size)
-    with click.progressbar(length=len(lines), label="Scoring", file=sys.stderr) as bar:
+    with counted(len(lines), "Scoring") as advance:
         for scores in batches:
             rows = [(ids[place], key, score.log_probability, score.tokens) for place, score in scores.items()]
             with store.transaction() as db:
                 db.executemany("INSERT INTO likelihood VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
-            bar.update(len(scores))
+            advance(len(scores))

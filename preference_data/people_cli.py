@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from npc_align.cli import json_option
+from npc_align.progress import watching
 from preference_data.options import opened, store_option
 
 # The modules that count are imported inside the commands: npc-pref --help must not wait for them.
@@ -65,7 +65,7 @@ def agreement(store_path: Path, as_json: bool) -> None:
     from preference_data.agreement import agreement as measure
 
     with opened(store_path) as store:
-        found = measure(store, _bar("Measuring"))
+        found = measure(store, watching("Measuring"))
     if as_json:
         _print_json(found)
         return
@@ -143,13 +143,3 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
     from preference_data.people_text import table
 
     click.echo(table(rows))
-
-
-def _bar(label: str) -> Any:
-    """A function that shows a progress bar on stderr while it hands on what it is given."""
-
-    def watched(things: Sequence[Any]) -> Iterator[Any]:
-        with click.progressbar(things, label=label, file=sys.stderr) as bar:
-            yield from bar
-
-    return watched

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from npc_align.files import write_text
 from npc_align.modeling.device import Device
 from npc_align.modeling.generation import Decoding
 from npc_align.modeling.load import LoadedModel, load_for_generation
+from npc_align.progress import counted
 from npc_align.prompt import body
 
 
@@ -48,8 +48,8 @@ class Progress:
     def cell(self, name: str, prompts: int) -> Iterator[Callable[[int], None]]:
         """Around a cell that is generated; gives what to call with the number of prompts just answered."""
         label, started = f"{self._next()} {name}{self._estimate()}", time.monotonic()
-        with click.progressbar(length=prompts, label=label, file=sys.stderr) as bar:
-            yield bar.update
+        with counted(prompts, label) as advance:
+            yield advance
         self._seconds += time.monotonic() - started
         self._answered += prompts
         self.left -= prompts
@@ -131,8 +131,8 @@ class ModelBench:
         stored = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         if stored.get("key") != key:
             loaded = self._loaded
-            with click.progressbar(length=len(asked), label=f"{self.label}: held-out loss", file=sys.stderr) as bar:
-                stored = {"key": key, "held_out_loss": held_out_loss(loaded, self._inputs.references, progress=bar.update)}
+            with counted(len(asked), f"{self.label}: held-out loss") as advance:
+                stored = {"key": key, "held_out_loss": held_out_loss(loaded, self._inputs.references, progress=advance)}
             file.parent.mkdir(parents=True, exist_ok=True)
             write_text(file, json.dumps(stored) + "\n")
         return ModelScore(self.path, stored["held_out_loss"], math.exp(stored["held_out_loss"]))

@@ -7,17 +7,15 @@ while the train loss goes on falling.
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import click
 
 from npc_align.evaluation.runs import Run
 from npc_align.evaluation.terminal import table
 from npc_align.korean.speech_level import sentences
 from npc_align.likeness import jaccard, trigrams
+from npc_align.progress import watched
 
 # The note's "watch out" stands at a train loss of 0.8 and a held-out loss of 1.1, its "overfitting" at 0.3 and 1.5.
 WATCH_RATIO = 1.35
@@ -88,8 +86,7 @@ def memory(run: Run, training: Sequence[str]) -> tuple[list[Memory], list[dict[s
     grams = [(line, trigrams(line)) for line in training]
     found = []
     near: list[dict[str, Any]] = []
-    label = "Comparing lines with the training text"
-    with click.progressbar(run.sampled_steps(), label=label, file=sys.stderr) as steps:
+    with watched(run.sampled_steps(), "Comparing lines with the training text") as steps:
         for step in steps:
             lines = [sample.line for sample in run.samples(step)]
             own = [part for line in lines for part in _sentences(line)]

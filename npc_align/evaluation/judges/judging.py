@@ -16,14 +16,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import click
-
 from npc_align.errors import UserError
 from npc_align.evaluation.folder import JUDGES, Cell, CellName, Result, lines_hash, read_lines, read_part, write_part
 from npc_align.evaluation.judges import base, morphology
 from npc_align.evaluation.judges.base import About, Judge, Scores, Setting, Skipped, mean_interval
 from npc_align.evaluation.statistics import Interval, paired_difference, wilson
 from npc_align.files import file_hash, write_text
+from npc_align.progress import counted
 
 _PACKAGE = "npc_align.evaluation.judges"
 # Name of a judge -> its module and class, in the order in which they are shown. Those that run a model come last.
@@ -139,14 +138,14 @@ def _cached(file: Path, key: str, make: Callable[[], Any]) -> Any:
 
 def _judged(judge: Judge, cell: Cell) -> Scores:
     lines = judge.shown(read_lines(judge.setting.folder, cell))
-    with click.progressbar(length=len(lines), label=f"{judge.name} {cell.model}/{cell.decoding}", file=sys.stderr) as bar:
-        return judge.scores(lines, bar.update)
+    with counted(len(lines), f"{judge.name} {cell.model}/{cell.decoding}") as advance:
+        return judge.scores(lines, advance)
 
 
 def _about(judge: Judge) -> About:
     lines = judge.shown(judge.setting.references)
-    with click.progressbar(length=len(lines), label=f"{judge.name} itself, on test lines", file=sys.stderr) as bar:
-        return judge.about(bar.update)
+    with counted(len(lines), f"{judge.name} itself, on test lines") as advance:
+        return judge.about(advance)
 
 
 def _cell_row(judge: Judge, name: CellName, scores: Scores) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from npc_align.progress import watched
+
 CONTENT = ("NNG", "NNP", "XR", "VV", "VA", "MAG")  # Kiwi's tags of words that carry meaning
 PREDICATES = ("VV", "VA", "VX", "VCP", "VCN", "XSV", "XSA")
 
@@ -75,10 +77,6 @@ def with_bigrams(line: str) -> list[str]:
 
 def read_all(lines: Iterable[str]) -> None:
     """Read the lines with a progress bar; whoever asks for their morphemes then gets them at once."""
-    import sys
-
-    import click
-
-    with click.progressbar(list(lines), label="Reading the corpus", file=sys.stderr) as bar:
-        for line in bar:
+    with watched(list(lines), "Reading the corpus") as shown:
+        for line in shown:
             morphemes(line)
