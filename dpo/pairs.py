@@ -22,13 +22,14 @@ _FIELDS = ("prompt", "chosen", "rejected", "attributes", "group")
 
 @dataclass(frozen=True)
 class PreferencePair:
-    """One pair; `id` is file:line."""
+    """One pair; `id` is file:line. A rejected line that isn't finished was cut off by the length limit, as an endless loop is."""
 
     id: str
     prompt: str
     chosen: str
     rejected: str
     group: str
+    rejected_finished: bool = True
 
 
 def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> list[PreferencePair]:
@@ -50,6 +51,9 @@ def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> lis
             expected = dict if key == "attributes" else str
             if not isinstance(row[key], expected):
                 raise UserError(f"{name}: {key}={row[key]!r}: must be {'an object' if expected is dict else 'text'}")
+        finished = row.get("rejected_finished", True)
+        if not isinstance(finished, bool):
+            raise UserError(f"{name}: rejected_finished={finished!r}: must be true or false")
         if row["chosen"] == row["rejected"]:
             raise UserError(f"{name}: chosen and rejected are the same line")
         wrong = domain.problems(row["attributes"])
@@ -59,7 +63,7 @@ def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> lis
             raise UserError(
                 f"{name}: its prompt isn't what the adapter's renderer {renderer!r} makes of its attributes; sample again with this adapter"
             )
-        pairs.append(PreferencePair(name, row["prompt"], row["chosen"], row["rejected"], row["group"]))
+        pairs.append(PreferencePair(name, row["prompt"], row["chosen"], row["rejected"], row["group"], finished))
     if not pairs:
         raise UserError(f"{path}: no pairs in it")
     return pairs
@@ -82,11 +86,14 @@ def split_by_group(
 
 
 def tokenise_pairs(pairs: Sequence[PreferencePair], codec: PromptCodec) -> Dataset:
-    """Columns prompt_ids, chosen_ids, rejected_ids (each side ends with the stop token) and record_index."""
+    """Columns prompt_ids, chosen_ids, rejected_ids and record_index.
+
+    Each side ends with the stop token, but a rejected line that was cut off: to reject its end would teach the policy not to stop.
+    """
     rows = []
     for index, pair in enumerate(pairs):
         chosen = codec.encode(pair.prompt, pair.chosen, f"{pair.id} chosen")
-        rejected = codec.encode(pair.prompt, pair.rejected, f"{pair.id} rejected")
+        rejected = codec.encode(pair.prompt, pair.rejected, f"{pair.id} rejected", ended=pair.rejected_finished)
         rows.append(
             {
                 "prompt_ids": chosen.prompt_ids,

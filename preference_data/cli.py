@@ -68,7 +68,9 @@ for _command in (init, import_, pair, doctor, log, label, pack, merge, assign, a
 )
 @_corpus_option
 @click.option("--samples", default=2, show_default=True, type=click.IntRange(1), help="Lines per prompt.")
-@click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True))
+@click.option(
+    "--temperature", default=1.0, show_default=True, type=click.FloatRange(0), help="0 is greedy decoding, with --samples 1."
+)
 @click.option("--top-p", default=1.0, show_default=True, type=click.FloatRange(0, 1, min_open=True))
 @click.option("--seed", default=0, show_default=True)
 @click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1))

@@ -130,6 +130,7 @@ def _row(store: Store, task: Task, chosen_id: str | None, rejected_id: str | Non
         "prompt": next((c.text for c in there if c.text), None) or render(of.attributes, store.domain),
         "chosen": chosen and chosen.line.strip(),
         "rejected": rejected and rejected.line.strip(),
+        "rejected_finished": rejected and rejected.finished,
         "attributes": of.attributes,
         "reasons": sorted(kinds | tagged),
         "chosen_origin": chosen and chosen.origin,

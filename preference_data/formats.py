@@ -2,6 +2,7 @@
 
 A row is what export.py makes: prompt, chosen, rejected, attributes, reasons, chosen_origin, rejected_origin, group, judge. A line that
 people judged by itself is `chosen` (good) or `rejected` (bad), and the other side is None; only the formats in UNPAIRED take such rows.
+Where `rejected_finished` is false the length limit cut the rejected line off: dpo/train.py gives it no stop token, TRL itself would.
 
 | format | form | file |
 |---|---|---|

@@ -32,7 +32,7 @@ _DEFAULT_MODEL = "runs/sft"
 
 @dataclass(frozen=True)
 class Sampling:
-    """How candidates are sampled: `samples` lines per prompt at these knobs."""
+    """How candidates are sampled: `samples` lines per prompt at these knobs; at temperature 0 the one line of greedy decoding."""
 
     samples: int
     temperature: float
@@ -41,14 +41,22 @@ class Sampling:
     max_new_tokens: int
 
     def __post_init__(self) -> None:
-        for name in ("samples", "temperature", "max_new_tokens"):
+        for name in ("samples", "max_new_tokens"):
             if getattr(self, name) <= 0:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
+        if self.temperature < 0:
+            raise UserError(f"--temperature {self.temperature}: must be 0 (greedy decoding) or above")
+        if self.temperature == 0 and self.samples > 1:
+            raise UserError(
+                f"--temperature 0 is greedy decoding, which always says the same line: add --samples 1 (it is {self.samples})"
+            )
         if not 0 < self.top_p <= 1:
             raise UserError(f"--top-p {self.top_p}: must be in (0, 1]")
 
     @property
     def knobs(self) -> dict[str, Any]:
+        if self.temperature == 0:
+            return {"do_sample": False}
         # top_k is named because transformers would else keep 50 tokens: the samples are to show the model's own mistakes.
         return {"do_sample": True, "temperature": self.temperature, "top_p": self.top_p, "top_k": 0}
 

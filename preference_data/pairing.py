@@ -121,7 +121,7 @@ def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: froz
             # A line that also breaks a rule held out would teach what evaluation is to judge by.
             if side is not None and not (side is False and found & held_out):
                 origin, model = (ON_POLICY, newest) if candidate.id in said_by_newest else _origin(candidate)
-                lines[side].append(Line(candidate.id, candidate.line, kinds, origin, model))
+                lines[side].append(Line(candidate.id, candidate.line, kinds, origin, model, candidate.finished))
         yield PromptLines(prompt_id, personality, tuple(lines[True]), tuple(lines[False]))
 
 

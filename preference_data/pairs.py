@@ -33,6 +33,7 @@ class Line:
         kinds: the violations that take part.
         origin: ON_POLICY for what the model sampled last says, EARLIER for what only others said, IMPORTED or CORRUPTED.
         model: of the first two, which one.
+        finished: whether the model ended the line itself; False where the length limit cut it off.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Line:
     kinds: tuple[str, ...] = ()
     origin: str = ON_POLICY
     model: str | None = None
+    finished: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Limits:
         per_prompt: the most pairs of one prompt.
         kind_cap: the largest share of all pairs that may have one kind among their reasons.
         max_similarity: the largest `similarity` of the two sides; near-identical pairs push both sides' likelihood down.
-        min_length_ratio: the shorter side must have this share of the longer one's characters.
+        min_length_ratio: the shorter side must have this share of the longer one's characters, unless the rejected one was cut off:
+            of an endless loop the length is the fault.
         corrupted_share: the largest share of corruptions among all pairs.
         mix: how many times as many pairs a kind should have as one that isn't named.
         total: the most pairs of all; None: any number.
@@ -116,14 +119,15 @@ class Limits:
         """How far the rarest of the reasons is along towards its part of the mix, given how many pairs each kind has."""
         return min(kinds.get(kind, 0) / self.mix.get(kind, 1.0) for kind in reasons)
 
-    def objection(self, chosen: str, rejected: str) -> str | None:
+    def objection(self, chosen: Line, rejected: Line) -> str | None:
         """Why two lines make no pair, or None."""
-        shorter, longer = sorted((len(chosen), len(rejected)))
-        if chosen.split() == rejected.split():
+        good, bad = chosen.text.strip(), rejected.text.strip()
+        shorter, longer = sorted((len(good), len(bad)))
+        if good.split() == bad.split():
             return "same as the chosen line"
-        if shorter < self.min_length_ratio * longer:
+        if rejected.finished and shorter < self.min_length_ratio * longer:
             return "length too different"
-        return "too similar" if similarity(chosen, rejected) > self.max_similarity else None
+        return "too similar" if similarity(good, bad) > self.max_similarity else None
 
 
 def similarity(a: str, b: str) -> float:
@@ -167,8 +171,8 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
     seen = set()
     for line in prompt.bad:
         text = line.text.strip()
-        chosen = _nearest(prompt.good, text, limits)
-        objection = limits.objection(chosen.text, text) if chosen else "no good line"
+        chosen = _nearest(prompt.good, line, limits)
+        objection = limits.objection(chosen, line) if chosen else "no good line"
         if not text or text in seen:
             objection = "said before, or empty"
         seen.add(text)
@@ -178,11 +182,11 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
             yield Pair(prompt.id, prompt.personality, chosen, line)
 
 
-def _nearest(good: Sequence[Line], text: str, limits: Limits) -> Line | None:
+def _nearest(good: Sequence[Line], bad: Line, limits: Limits) -> Line | None:
     """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does."""
 
     def distance(line: Line) -> tuple[bool, int, str]:
-        return limits.objection(line.text, text) is not None, abs(len(line.text) - len(text)), line.id
+        return limits.objection(line, bad) is not None, abs(len(line.text) - len(bad.text)), line.id
 
     return min(good, key=distance, default=None)
 

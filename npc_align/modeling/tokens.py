@@ -1,7 +1,7 @@
 """Prompt and completion to token ids and labels, with the guarantees that training and inference see the same thing.
 
 Guaranteed for every example, or an error names it: the prompt's ids are exactly a prefix of prompt + completion; labels are
-masked by position; the last label is the stop token; there is exactly one BOS where the model has one.
+masked by position; the last label is the stop token, but of a line that was cut off; there is exactly one BOS where the model has one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Tokens:
-    """One tokenised example. `completion_ids` ends with the stop token; `labels` aligns with prompt + completion."""
+    """One tokenised example. `completion_ids` ends with the stop token if the line ended; `labels` aligns with prompt + completion."""
 
     prompt_ids: list[int]
     completion_ids: list[int]
@@ -73,8 +73,11 @@ class PromptCodec:
         self._check_bos(ids, name)
         return ids
 
-    def encode(self, prompt: str, completion: str, name: str = "the example") -> Tokens:
+    def encode(self, prompt: str, completion: str, name: str = "the example", *, ended: bool = True) -> Tokens:
         """Ids and labels of one example.
+
+        Args:
+            ended: whether the line ends here. One that the length limit cut off gets no stop token: its author never said it.
 
         Raises:
             UserError: naming the example, for each guarantee of this module that it breaks.
@@ -91,7 +94,7 @@ class PromptCodec:
             raise UserError(f"{name}: the line is empty, every label would be masked")
         if self.stop_id in completion_ids:
             raise UserError(f"{name}: the line contains the stop token itself")
-        tokens = Tokens(prompt_ids, [*completion_ids, self.stop_id])
+        tokens = Tokens(prompt_ids, [*completion_ids, *([self.stop_id] if ended else [])])
         if len(tokens.input_ids) > self.max_length:
             raise UserError(
                 f"{name}: {len(tokens.input_ids)} tokens, more than data.max_length={self.max_length}; raise it or shorten the line"

@@ -68,6 +68,7 @@ def test_an_empty_file_is_refused(domain: Domain, tmp_path: Path) -> None:
         ({"chosen": 3}, "chosen"),
         ({"rejected": None}, "rejected"),
         ({"group": None}, "group"),
+        ({"rejected_finished": 0}, "rejected_finished=0: must be true or false"),
     ],
 )
 def test_a_wrong_record_is_refused_by_its_line(changed: dict[str, Any], message: str, domain: Domain, tmp_path: Path) -> None:
@@ -129,6 +130,14 @@ def test_both_sides_are_tokenised_behind_the_same_prompt(domain: Domain, tiny_mo
         assert row["prompt_ids"] == codec.prompt_ids(pair.prompt)
         assert codec.tokenizer.decode(row["chosen_ids"]) == pair.chosen + "<eos>"
         assert codec.tokenizer.decode(row["rejected_ids"]) == pair.rejected + "<eos>"
+
+
+def test_a_rejected_line_that_was_cut_off_gets_no_stop_token(domain: Domain, tiny_model: Path, tmp_path: Path) -> None:
+    codec = PromptCodec(load_tokenizer(tiny_model), "user_assistant", 512)
+    told = [_row(domain, 0, rejected_finished=True), _row(domain, 1, rejected_finished=False)]
+    rows = list(tokenise_pairs(read_pairs(_write(tmp_path, *told), domain, "user_assistant", codec.tokenizer), codec))
+    assert [codec.tokenizer.decode(row["chosen_ids"]) for row in rows] == [row["chosen"] + "<eos>" for row in told]
+    assert [codec.tokenizer.decode(row["rejected_ids"]) for row in rows] == [told[0]["rejected"] + "<eos>", told[1]["rejected"]]
 
 
 def test_a_side_that_cannot_be_learnt_is_named(domain: Domain, tiny_model: Path, tmp_path: Path) -> None:

@@ -86,6 +86,17 @@ def test_what_makes_no_pair_is_dropped_and_counted() -> None:
     }
 
 
+def test_of_a_line_that_was_cut_off_the_length_is_no_objection() -> None:
+    good, loop = Line("good", "가나다라 마바사아."), "지팡이로 " + "짚을 " * 30
+    for finished, made in ((False, 1), (True, 0)):
+        bad = (
+            Line("loop", loop, ("repetition", "truncated"), finished=finished),
+            Line("other", "더러머버 서어저처.", ("tone_break",)),
+        )
+        pairs, _ = build_pairs([PromptLines("p", "x", (good,), bad)], Limits(kind_cap=1))
+        assert [pair.rejected.id for pair in pairs].count("loop") == made
+
+
 def test_a_prompt_without_a_good_line_gives_no_pair() -> None:
     with pytest.raises(UserError, match=r"no good line: 3.*npc-pref generate"):
         build_pairs([PromptLines("p", "x", (), tuple(bad_lines(1, ["length"] * 3)))], Limits())

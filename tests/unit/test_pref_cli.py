@@ -105,6 +105,17 @@ def test_the_whole_way(store_path: Path, prompts: list[TrainingPrompt]) -> None:
     assert manifest["kinds"] == dict(Counter(kind for row in rows for kind in row["reasons"]).most_common())
 
 
+def test_an_endless_loop_is_exported_as_cut_off(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    loop, prompt = "지팡이로 " + "짚을 " * 30, prompts[0]
+    store = open_store(store_path)
+    origin = {"kind": "sampled", "checkpoint": "sft", "seed": 0}
+    store.add_candidates([NewCandidate(prompt.attributes, loop, origin, render(prompt.attributes, DOMAIN), finished=False)])
+    store.close()
+    paired(store_path, "--per-prompt", 9)
+    assert {row["rejected"]: row["rejected_finished"] for row in exported(store_path)}[loop.strip()] is False
+    assert [row["rejected_finished"] for row in exported(store_path)].count(True) == 24
+
+
 def test_checking_again_has_nothing_to_do_and_strict_tells_a_script(store_path: Path) -> None:
     first, second = run("check", "--store", store_path), run("check", "--store", store_path, "--strict")
     assert "72 lines, 24 break a rule" in first.output

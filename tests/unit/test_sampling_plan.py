@@ -11,6 +11,7 @@ import pytest
 from own_domain import own_domain
 
 from npc_align.domain import Domain, default_corpus, load_domain
+from npc_align.errors import UserError
 
 DOMAIN = load_domain("weapon_rental")
 
@@ -42,6 +43,14 @@ def plan_of(model: Path, domain: Domain, batch_size: int = 8, max_new_tokens: in
     sampling = Sampling(2, 1.0, 1.0, 0, max_new_tokens)
     sampler: Any = Folder(str(model))
     return _plan(sampler, domain, corpus or default_corpus("weapon_rental"), sampling, batch_size)
+
+
+def test_temperature_0_is_greedy_decoding_of_one_line() -> None:
+    from preference_data.generate import Sampling
+
+    assert Sampling(1, 0.0, 1.0, 0, 64).knobs == {"do_sample": False}
+    with pytest.raises(UserError, match=r"--temperature 0 is greedy decoding.*add --samples 1 \(it is 2\)"):
+        Sampling(2, 0.0, 1.0, 0, 64)
 
 
 def test_other_splits_are_another_plan(whole_model: Path, tmp_path: Path) -> None:
