@@ -25,7 +25,7 @@ from preference_data.prompts import TrainingPrompt, corpus_of, training_prompts
 from preference_data.server import Lines, Server, Take
 from preference_data.store import NewCandidate, Store
 
-_CHUNK = 64  # prompts between two writes: what a kill can cost
+_CHUNK = 64  # prompts between two writes, or a batch of lines if that is more: what a kill can cost
 _SEED_STEP = 1_000_003  # between the seeds of two runs; a chunk adds the place of its first prompt
 _DEFAULT_MODEL = "runs/sft"
 
@@ -112,8 +112,10 @@ def run(
     plan = _plan(sampler, store.domain, source, sampling, batch_size)
     # Under accelerate launch every process takes its share of the chunks; they write to the one store.
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    starts = range(rank * _CHUNK, len(prompts), world * _CHUNK)
-    keys = {start: _chunk_key(plan, start, prompts[start : start + _CHUNK], store.domain) for start in starts}
+    size = _CHUNK if server is not None else max(_CHUNK, batch_size // samples)
+    starts = range(rank * size, len(prompts), world * size)
+    chunks = {start: prompts[start : start + size] for start in starts}
+    keys = {start: _chunk_key(plan, start, chunk, store.domain) for start, chunk in chunks.items()}
     ahead = [start for start in starts if store.meta(keys[start]) != "done"]
     share, again = f" (process {rank + 1} of {world})" if world > 1 else "", len(starts) - len(ahead)
     before = f"; {again} of {len(starts)} chunks done before" if again else ""
@@ -121,7 +123,7 @@ def run(
     new = 0
     with watched(ahead, "Sampling, in chunks", hidden=rank > 0) as shown:
         for start in shown:
-            new += _sample_chunk(store, sampler, prompts[start : start + _CHUNK], sampling, start, keys[start])
+            new += _sample_chunk(store, sampler, chunks[start], sampling, start, keys[start])
     return new
 
 
