@@ -120,8 +120,10 @@ def test_a_domain_without_the_role_skips_the_classifier(setting: Setting) -> Non
 
 def test_fluency_is_per_character_and_measures_itself(setting: Setting, tiny_model: Path) -> None:
     judge = Fluency(Setting(setting.folder, setting.result, DOMAIN, setting.corpus, base_model=str(tiny_model), costly_lines=4))
-    once, empty = judge.scores([JudgedLine({}, GOOD[0], True, []), JudgedLine({}, "", True, [])], ignore)
-    assert empty is None
+    told: list[int] = []
+    lines = [JudgedLine({}, GOOD[0], True, []), JudgedLine({}, "", True, []), JudgedLine({}, "짚을 " * 30, False, [])]
+    once, empty, cut_off = judge.scores(lines, told.append)
+    assert (empty, cut_off, sum(told)) == (None, None, 3)
     assert once is not None
     assert -30 < once < -1  # a random model of 800 tokens: ln 800 nats a token, up to three tokens a syllable
     about = judge.about(ignore)

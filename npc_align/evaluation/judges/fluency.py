@@ -14,7 +14,11 @@ from npc_align.evaluation.statistics import wilson
 
 
 class Fluency(Judge):
-    """The line alone, without prompt: the prompt's form is as foreign to the base model as it is at home in the fine-tuned ones."""
+    """The line alone, without prompt: the prompt's form is as foreign to the base model as it is at home in the fine-tuned ones.
+
+    A line that the length limit cut off gets no verdict: it is an endless loop as a rule, which gets likelier with every turn (Holtzman
+    et al. 2020, "The Curious Case of Neural Text Degeneration", figure 4), and would make the model that loops the more fluent one.
+    """
 
     name = "fluency"
     title = "Fluency: log-likelihood per character under the base model"
@@ -56,7 +60,7 @@ class Fluency(Judge):
             ids = tokenizer(line.line, add_special_tokens=False).input_ids
             first = [tokenizer.bos_token_id] if tokenizer.bos_token_id is not None else ids[:1]
             texts.append(Tokens(first, ids if tokenizer.bos_token_id is not None else ids[1:]))
-        spoken = [i for i, text in enumerate(texts) if text.completion_ids]
+        spoken = [i for i, text in enumerate(texts) if text.completion_ids and lines[i].finished]
         progress(len(lines) - len(spoken))
         found: Scores = [None] * len(lines)
         for sums in log_probabilities(model, [texts[i] for i in spoken], tokenizer.pad_token_id):
@@ -77,7 +81,8 @@ class Fluency(Judge):
         reference = mean_interval([v for v in values if v is not None])
         return About(
             "Mean log-likelihood per character (nats) of the line alone, without a prompt, under the pretrained base model; nearer to zero is "
-            "more fluent. Short and common lines score higher whatever they say, so hold it against the reference lines' own figure. "
+            "more fluent. Lines that were cut off have no verdict, as a loop gets likelier with every turn. Short and common lines score "
+            "higher whatever they say, so hold it against the reference lines' own figure. "
             f"It prefers a reference line to the same words shuffled in {sum(right) / len(right):.1%}.",
             {**vars(wilson(sum(right), len(right))), "on": on},
             {**vars(reference), "on": f"{len(good)} test lines of the corpus"},
