@@ -88,6 +88,7 @@ def generate(store_path: Path, mistaken: str, **options: Any) -> None:
     \b
     Example: npc-pref generate --model runs/sft --samples 4
     Example: npc-pref generate --server http://localhost:8000/v1 --model npc-greeter
+    Example: npc-pref generate --temperature 0 --samples 1
     Example: npc-pref generate --mistaken class_item_mismatch,result_contradiction --samples 6 --seed 1
 
     On several GPUs the processes share the prompts: accelerate launch --multi_gpu $(which npc-pref) generate
