@@ -4,14 +4,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=() generate=(--samples 2) greedy=(--limit 2000)
-corrupt=() grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
+out=runs/demo sft=() dpo=(optim.eval_steps=100) generate=(--samples 2) greedy=()
+pair=(--chosen sampled --corrupted-share 0 --kind-cap 1)
+grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
   sft=(data.limit=64 optim.epochs=1 optim.compile=false gate.prompts=6)
   generate=(--limit 24 --samples 2)
   greedy=(--limit 24)
-  corrupt=(--limit 24)
+  # What so short a training yields says next to nothing clean: corpus lines stand in for its own, and corruptions for its mistakes.
+  corrupt=(--limit 24) pair=()
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
   seed=(data.limit=64 optim.epochs=1 optim.compile=false)
@@ -30,12 +32,10 @@ store="$out/pref/prefs.db"
 step generate npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" "${generate[@]}"
 # What default decoding says, too: it falls into endless loops, of which samples at temperature 1 show next to none.
 step greedy   npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" --temperature 0 --samples 1 "${greedy[@]}"
-step corrupt  npc-pref corrupt --store "$store" "${corrupt[@]}"
+[[ -z "${SMALL:-}" ]] || step corrupt npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
-# Most pairs for what greedy decoding gets wrong: npc-eval run on the validation prompts shows what that is.
-# Two kinds stay out of the pairs: a judge of the report that no pair has seen.
-step pair     npc-pref pair --store "$store" --limit 880 --hold-out foreign_text,prompt_leak \
-                --mix class_item_mismatch=3,result_contradiction=3,interval_contradiction=3,hallucinated_item=3,repetition=3,visit_contradiction=2
+# Every mistake it makes against a clean line of its own. Two kinds stay out: a judge of the report that no pair has seen.
+step pair     npc-pref pair --store "$store" --hold-out foreign_text,prompt_leak "${pair[@]}"
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \
                 model.adapter="$out/sft" data.pairs="$out/pref/preferences.jsonl" "${dpo[@]}"

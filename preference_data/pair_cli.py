@@ -21,6 +21,13 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--mode", type=click.Choice(["pair", "line"]), default="pair", show_default=True, help="line: lines to judge one by one."
 )
+@click.option(
+    "--chosen",
+    type=click.Choice(["corpus", "sampled"]),
+    default="corpus",
+    show_default=True,
+    help="Which lines may be chosen besides those that people approved. sampled: what the model itself draws.",
+)
 @click.option("--limit", type=click.IntRange(1), help="At most N pairs, corruptions going first; with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
@@ -48,6 +55,7 @@ def pair(
     store_path: Path,
     corpus: Path | None,
     mode: str,
+    chosen: str,
     limit: int | None,
     per_prompt: int,
     corrupted_share: float,
@@ -66,6 +74,10 @@ def pair(
     Rejected are samples before corruptions, and of samples those of the model sampled last (npc-pref generate) before those of earlier
     rounds: its mistakes are the ones still made. Pairs of an earlier run that nobody has judged or been assigned make way.
 
+    --chosen sampled sets against a bad line not a corpus line but what the model sampled last drew for the same prompt (--temperature above
+    0), where no rule finds anything. Both sides are in its own voice then, so DPO learns what is wrong and moves little else. What
+    the rules don't see can stand among the chosen: read some of them first.
+
     --mix aims at what the model gets wrong under the decoding that matters: what npc-eval run or the samples of the last training run show.
 
     --order uncertain puts those pairs first whose two lines the model holds nearly equally likely (mean log-probability per token), so
@@ -75,6 +87,7 @@ def pair(
     Example: npc-pref pair
     Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
     Example: npc-pref pair --mix class_item_mismatch=4,result_contradiction=3 --limit 600
+    Example: npc-pref pair --chosen sampled
     Example: npc-pref pair --order uncertain --model runs/sft
     Example: npc-pref pair --mode line --limit 200
     """
@@ -95,7 +108,7 @@ def pair(
     held_out = listed(hold_out)
     with opened(store_path) as store:
         scorer = partial(pair_margins, store, model=model, batch_size=batch_size) if order == "uncertain" else None
-        report = pair_store(store, limits, held_out, corpus, seed, scorer)
+        report = pair_store(store, limits, held_out, corpus, seed, scorer, own_lines=chosen == "sampled")
     click.echo(
         json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )

@@ -35,6 +35,7 @@ def pair_store(
     corpus: Path | None = None,
     seed: int = 0,
     scorer: Scorer | None = None,
+    own_lines: bool = False,
 ) -> dict[str, Any]:
     """Sets the store's machine-made pair tasks, and returns the report of `build_pairs`.
 
@@ -44,6 +45,7 @@ def pair_store(
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
         scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
+        own_lines: chosen are not corpus lines but what the model sampled last says when it draws, where no rule finds anything.
 
     Raises:
         UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
@@ -54,7 +56,8 @@ def pair_store(
     rules = store.rules
     _require_checked(store)
     store.check_prompts()
-    pairs, report = build_pairs(_prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain)), limits, seed)
+    prompts = _prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain), own_lines)
+    pairs, report = build_pairs(prompts, limits, seed)
     margins = scorer([(p.chosen.id, p.rejected.id) for p in pairs]) if scorer else None
     made = [(p.prompt_id, p.chosen.id, p.rejected.id, _detail(p)) for p in pairs]
     if margins is not None:
@@ -103,7 +106,9 @@ def _detail(pair: Pair) -> dict[str, Any]:
     return {"made_by": "npc-pref pair", "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
 
 
-def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str]) -> Iterator[PromptLines]:
+def _prompts(
+    store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str], own_lines: bool
+) -> Iterator[PromptLines]:
     """The prompts that may train, one at a time: only their own lines are in memory."""
     words = _words(store)
     said_by_newest, newest = _newest_policy(store)
@@ -117,7 +122,8 @@ def _prompts(store: Store, rules: str, held_out: frozenset[str], set_aside: froz
             personality = str(store.domain.role(candidate.attributes, "personality"))
             found = {v["kind"] for v in candidate.violations or ()}
             kinds = tuple(sorted(found - held_out))
-            side = _side(candidate, kinds, words)
+            clean_draw = _drawn(candidate) and candidate.id in said_by_newest and not found
+            side = _side(candidate, kinds, words, fit=clean_draw if own_lines else candidate.origin["kind"] == "corpus")
             # A line that also breaks a rule held out would teach what evaluation is to judge by.
             if side is not None and not (side is False and found & held_out):
                 origin, model = (ON_POLICY, newest) if candidate.id in said_by_newest else _origin(candidate)
@@ -159,13 +165,23 @@ def _words(store: Store) -> _Words:
     return words
 
 
-def _side(candidate: Candidate, kinds: Collection[str], words: _Words) -> bool | None:
-    """True for a good line, False for a bad one, None for one of which neither is known."""
+def _drawn(candidate: Candidate) -> bool:
+    """Whether a model drew the line. What it says greedily isn't: being the likelier line would tell the sides apart, not being good."""
+    decoding = candidate.origin.get("decoding")  # of an imported line it can be anything
+    return candidate.origin["kind"] == "sampled" and isinstance(decoding, dict) and decoding.get("do_sample") is True
+
+
+def _side(candidate: Candidate, kinds: Collection[str], words: _Words, fit: bool) -> bool | None:
+    """True for a good line, False for a bad one, None for one of which neither is known.
+
+    Args:
+        fit: whether the line may be chosen without anybody's word for it.
+    """
     if candidate.id in words.good:
         return True
     origin = candidate.origin
     # An edit that was made here holds as long as the judgement does that it belongs to; one from a file has none.
-    if origin["kind"] == "corpus" or candidate.id in words.written or (origin["kind"] == "edited" and "file" in origin):
+    if fit or candidate.id in words.written or (origin["kind"] == "edited" and "file" in origin):
         return True if not kinds and candidate.id not in words.bad else None
     # A pair needs its reasons: a line that only a person finds bad makes a pair when that person compares it.
     return False if kinds and origin["kind"] in _REJECTABLE else None
