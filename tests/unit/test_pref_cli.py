@@ -367,6 +367,39 @@ def test_a_sample_that_a_person_approved_may_be_chosen(store_path: Path) -> None
     assert chosen[DOMAIN.combination(sample.attributes)] == sample.line.strip()
 
 
+def test_chosen_can_be_what_the_newest_model_draws_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """Of the prompts only the first has a line that may be chosen, and that one no longer when somebody calls it bad."""
+    draw, greedy = {"do_sample": True, "temperature": 1.0}, {"do_sample": False}
+    said = (
+        ("dpo", draw, " 헤헤."),
+        ("dpo", greedy, " 하하하."),  # the likelier line isn't the better one
+        ("sft", draw, " 하하하하."),  # an earlier model's
+        ("dpo", draw, " really!"),  # clean but for a kind held out
+        ("dpo", "temperature 1", " 허허."),  # from a file: nobody knows how it was decoded
+    )
+    with contextlib.closing(open_store(store_path)) as store:
+        for prompt, (model, decoding, more) in zip(prompts, said, strict=False):
+            line = prompt.examples[0].line
+            origin = {"kind": "sampled", "checkpoint": model, "decoding": decoding}
+            store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, True, prompt.group)])
+            newest = {"kind": "sampled", "checkpoint": "dpo", "decoding": draw}
+            store.add_candidates([NewCandidate(prompt.attributes, f"{line} {line}", newest, None, True, prompt.group)])
+    own = ("--chosen", "sampled", "--hold-out", "foreign_text", "--per-prompt", 9)
+    paired(store_path, *own)
+    rows, first = exported(store_path), prompts[0]
+    assert {(DOMAIN.combination(row["attributes"]), row["chosen"]) for row in rows} == {
+        (DOMAIN.combination(first.attributes), f"{first.examples[0].line} 헤헤.")
+    }
+    assert {row["chosen_origin"]["checkpoint"] for row in rows} == {"dpo"}
+    with contextlib.closing(open_store(store_path)) as store:
+        chosen = next(c for c in store.candidates(store.rules) if c.line == rows[0]["chosen"])
+        add_tasks(store, [(chosen.prompt_id, chosen.id, None, {})])
+        judge(store, all_tasks(store, "mode = 'line'")[0].id, "min", Judgement("bad"))
+    result = run("pair", "--store", store_path, *own)
+    assert result.exit_code == 1
+    assert "no good line" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
