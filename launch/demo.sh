@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=runs/demo sft=() dpo=(optim.eval_steps=100) generate=(--samples 2) greedy=()
-pair=(--chosen sampled --corrupted-share 0 --kind-cap 1)
+out=runs/demo sft=() dpo=(optim.eval_steps=100) generate=(--samples 2) greedy=() pair=()
 grid=(--search 6 --candidates seeds) seed=(optim.epochs=0.6) judge=(--costly-lines 100)
 if [[ -n "${SMALL:-}" ]]; then
   out=runs/demo-small
@@ -13,7 +12,7 @@ if [[ -n "${SMALL:-}" ]]; then
   generate=(--limit 24 --samples 2)
   greedy=(--limit 24)
   # What so short a training yields says next to nothing clean: corpus lines stand in for its own, and corruptions for its mistakes.
-  corrupt=(--limit 24) pair=()
+  corrupt=(--limit 24) pair=(--chosen corpus)
   dpo=(optim.eval_steps=2 optim.compile=false gate.prompts=6)
   grid=(--search 2 --search-prompts 6 --prompts 12 --references 24)
   seed=(data.limit=64 optim.epochs=1 optim.compile=false)
@@ -34,7 +33,7 @@ step generate npc-pref generate --store "$store" --corpus "$corpus" --model "$ou
 step greedy   npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" --temperature 0 --samples 1 "${greedy[@]}"
 [[ -z "${SMALL:-}" ]] || step corrupt npc-pref corrupt --store "$store" "${corrupt[@]}"
 step check    npc-pref check --store "$store"
-# Every mistake it makes against a clean line of its own. Two kinds stay out: a judge of the report that no pair has seen.
+# Two kinds stay out: a judge of the report that no pair has seen.
 step pair     npc-pref pair --store "$store" --hold-out foreign_text,prompt_leak "${pair[@]}"
 step export   npc-pref export --store "$store" --output "$out/pref/preferences.jsonl"
 step dpo      launch/dpo.sh output_dir="$out/dpo" \

@@ -23,10 +23,10 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--chosen",
-    type=click.Choice(["corpus", "sampled"]),
-    default="corpus",
+    type=click.Choice(["sampled", "corpus"]),
+    default="sampled",
     show_default=True,
-    help="Which lines may be chosen besides those that people approved. sampled: what the model itself draws.",
+    help="Which lines may be chosen, besides those that people approved: the model's own clean draws, or corpus lines.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most N pairs, corruptions going first; with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
@@ -74,9 +74,9 @@ def pair(
     Rejected are samples before corruptions, and of samples those of the model sampled last (npc-pref generate) before those of earlier
     rounds: its mistakes are the ones still made. Pairs of an earlier run that nobody has judged or been assigned make way.
 
-    --chosen sampled sets against a bad line not a corpus line but what the model sampled last drew for the same prompt (--temperature above
-    0), where no rule finds anything. Both sides are in its own voice then, so DPO learns what is wrong and moves little else. What
-    the rules don't see can stand among the chosen: read some of them first.
+    Chosen is what the model sampled last drew for the same prompt (npc-pref generate, --temperature above 0) where no rule finds
+    anything. Both sides are in its own voice then, so DPO learns what is wrong and moves little else. Corpus lines instead (--chosen
+    corpus) draw the model away from its own voice; they are for a model that draws hardly a clean line.
 
     --mix aims at what the model gets wrong under the decoding that matters: what npc-eval run or the samples of the last training run show.
 
@@ -87,7 +87,7 @@ def pair(
     Example: npc-pref pair
     Example: npc-pref pair --per-prompt 1 --hold-out josa_error,broken_form
     Example: npc-pref pair --mix class_item_mismatch=4,result_contradiction=3 --limit 600
-    Example: npc-pref pair --chosen sampled
+    Example: npc-pref pair --chosen corpus
     Example: npc-pref pair --order uncertain --model runs/sft
     Example: npc-pref pair --mode line --limit 200
     """

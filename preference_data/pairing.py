@@ -35,7 +35,7 @@ def pair_store(
     corpus: Path | None = None,
     seed: int = 0,
     scorer: Scorer | None = None,
-    own_lines: bool = False,
+    own_lines: bool = True,
 ) -> dict[str, Any]:
     """Sets the store's machine-made pair tasks, and returns the report of `build_pairs`.
 
@@ -45,7 +45,8 @@ def pair_store(
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
         scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
-        own_lines: chosen are not corpus lines but what the model sampled last says when it draws, where no rule finds anything.
+        own_lines: chosen are what the model sampled last says when it draws, where no rule finds anything; else corpus lines. With
+            corpus lines DPO changed nearly every greedy line, and blind readers passed half as many (figures in the README).
 
     Raises:
         UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.

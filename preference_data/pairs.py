@@ -1,7 +1,7 @@
 """Checked lines -> preference pairs: one good and one bad line for the same prompt, balanced over kinds and personalities.
 
-Both sides of a pair always belong to one attribute combination, so nothing but the line itself tells them apart. The good side is a
-corpus line, or one that a person approved: a sample that breaks no rule can still be nonsense.
+Both sides of a pair always belong to one attribute combination, so nothing but the line itself tells them apart. Which lines may be
+good, `pairing` decides: those that people approved, and corpus lines or what the model itself draws.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def build_pairs(prompts: Iterable[PromptLines], limits: Limits, seed: int = 0) -
         why = ", ".join(f"{reason}: {count}" for reason, count in dropped.most_common() if count)
         raise UserError(
             f"no pairs can be made ({why or 'no prompt has a good and a bad line'}); sample more lines (npc-pref generate --samples 8), check them "
-            "(npc-pref check), or allow more corruptions (npc-pref corrupt, npc-pref pair --corrupted-share 1)"
+            "(npc-pref check), take corpus lines as the good ones (npc-pref pair --chosen corpus), or allow more corruptions "
+            "(npc-pref corrupt, npc-pref pair --corrupted-share 1)"
         )
     places = {prompt_id: place for place, prompt_id in enumerate(possible)}
     pairs.sort(key=lambda pair: (places[pair.prompt_id], pair.corrupted, pair.rejected.text))

@@ -119,7 +119,7 @@ def preferences(commands: Commands, sft_run: Path, small_corpus: Path) -> Path:
     commands.tool("npc-pref", "generate", "--model", sft_run, "--corpus", small_corpus, *SAMPLING)
     commands.tool("npc-pref", "corrupt", "--corpus", small_corpus, "--limit", "10")
     commands.tool("npc-pref", "check")
-    commands.tool("npc-pref", "pair", "--corpus", small_corpus, "--hold-out", "josa_error")
+    commands.tool("npc-pref", "pair", "--chosen", "corpus", "--corpus", small_corpus, "--hold-out", "josa_error")
     commands.tool("npc-pref", "export", "--output", out)
     return commands.work / out
 

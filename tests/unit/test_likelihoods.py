@@ -72,7 +72,8 @@ def _verdict(line: str) -> list[dict[str, Any]]:
 
 
 def pair(store: Store, *options: Any) -> Result:
-    return CliRunner().invoke(main, ["pair", "--store", str(store.path), "--kind-cap", "1", "--json", *map(str, options)])
+    fixed = ["--store", str(store.path), "--chosen", "corpus", "--kind-cap", "1", "--json"]
+    return CliRunner().invoke(main, ["pair", *fixed, *map(str, options)])
 
 
 def shown(store: Store) -> list[int]:

@@ -67,9 +67,10 @@ def store_path(tmp_path: Path, prompts: list[TrainingPrompt]) -> Path:
     return tmp_path / "prefs.db"
 
 
-def paired(store_path: Path, *options: Any) -> dict[str, Any]:
+def paired(store_path: Path, *options: Any, chosen: str = "corpus") -> dict[str, Any]:
     assert run("check", "--store", store_path).exit_code == 0
-    result = run("pair", "--store", store_path, "--corrupted-share", 1, "--kind-cap", 1, "--json", *options)
+    fixed = ("--store", store_path, "--chosen", chosen, "--corrupted-share", 1, "--kind-cap", 1, "--json")
+    result = run("pair", *fixed, *options)
     assert result.exit_code == 0, result.output
     return dict(json.loads(result.stdout))
 
@@ -367,7 +368,7 @@ def test_a_sample_that_a_person_approved_may_be_chosen(store_path: Path) -> None
     assert chosen[DOMAIN.combination(sample.attributes)] == sample.line.strip()
 
 
-def test_chosen_can_be_what_the_newest_model_draws_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
     """Of the prompts only the first has a line that may be chosen, and that one no longer when somebody calls it bad."""
     draw, greedy = {"do_sample": True, "temperature": 1.0}, {"do_sample": False}
     said = (
@@ -384,8 +385,8 @@ def test_chosen_can_be_what_the_newest_model_draws_itself(store_path: Path, prom
             store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, True, prompt.group)])
             newest = {"kind": "sampled", "checkpoint": "dpo", "decoding": draw}
             store.add_candidates([NewCandidate(prompt.attributes, f"{line} {line}", newest, None, True, prompt.group)])
-    own = ("--chosen", "sampled", "--hold-out", "foreign_text", "--per-prompt", 9)
-    paired(store_path, *own)
+    own = ("--hold-out", "foreign_text", "--per-prompt", 9)
+    paired(store_path, *own, chosen="sampled")
     rows, first = exported(store_path), prompts[0]
     assert {(DOMAIN.combination(row["attributes"]), row["chosen"]) for row in rows} == {
         (DOMAIN.combination(first.attributes), f"{first.examples[0].line} 헤헤.")
