@@ -75,8 +75,8 @@ def pair(
     rounds: its mistakes are the ones still made. Pairs of an earlier run that nobody has judged or been assigned make way.
 
     Chosen is what the model sampled last drew for the same prompt (npc-pref generate, --temperature above 0) where no rule finds
-    anything. Both sides are in its own voice then, so DPO learns what is wrong and moves little else. Corpus lines instead (--chosen
-    corpus) draw the model away from its own voice; they are for a model that draws hardly a clean line.
+    anything. Both sides are in its own voice then, and what tells them apart is the mistake. Corpus lines instead (--chosen corpus)
+    teach another voice, too, which a small model speaks worse; they are for a model that draws hardly a clean line.
 
     --mix aims at what the model gets wrong under the decoding that matters: what npc-eval run or the samples of the last training run show.
 

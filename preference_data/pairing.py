@@ -46,7 +46,7 @@ def pair_store(
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
         scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
         own_lines: chosen are what the model sampled last says when it draws, where no rule finds anything; else corpus lines. With
-            corpus lines DPO changed nearly every greedy line, and blind readers passed half as many (figures in the README).
+            corpus lines the policy made twice as many new mistakes, and a blind reader passed half as many lines (README).
 
     Raises:
         UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
