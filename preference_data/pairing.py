@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from npc_align.checks.results import claims
+from npc_align.domain import Domain
 from npc_align.errors import UserError
 from npc_align.violation import KINDS
 from preference_data.judgements import standing_edits
 from preference_data.likelihoods import Margins
 from preference_data.outcomes import final_outcomes
-from preference_data.pairs import CORRUPTED, EARLIER, IMPORTED, ON_POLICY, Limits, Line, Pair, PromptLines, build_pairs
+from preference_data.pairs import (
+    CORPUS,
+    CORRUPTED,
+    EARLIER,
+    IMPORTED,
+    ON_POLICY,
+    WRITTEN,
+    Limits,
+    Line,
+    Pair,
+    PromptLines,
+    build_pairs,
+)
 from preference_data.prompts import held_out_prompts
 from preference_data.store import Candidate, Store, content_id, to_json
 from preference_data.tasks import add_tasks, all_tasks, replace_pairs
@@ -45,19 +58,21 @@ def pair_store(
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
         scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
-        own_lines: chosen are what the model sampled last says when it draws, where no rule finds anything; else corpus lines. With
-            corpus lines the policy made twice as many new mistakes, and a blind reader passed half as many lines (README).
+        own_lines: chosen are what the model sampled last says when it draws, where no rule finds anything, and corruptions stay out,
+            since they are corpus lines but for their mistake; else chosen are corpus lines.
 
     Raises:
-        UserError: an unknown kind, candidates that haven't been checked by today's rules, or no pairs.
+        UserError: an unknown kind, candidates that haven't been checked by today's rules, nothing that may be chosen, or no pairs.
     """
     unknown = sorted(set(hold_out) - set(KINDS))
     if unknown:
         raise UserError(f"--hold-out {', '.join(unknown)}: no such kind; there are: {', '.join(KINDS)}")
-    rules = store.rules
     _require_checked(store)
     store.check_prompts()
-    prompts = _prompts(store, rules, frozenset(hold_out), held_out_prompts(corpus, store.domain), own_lines)
+    policy = _newest_policy(store)
+    prompts = list(_prompts(store, policy, frozenset(hold_out), held_out_prompts(corpus, store.domain), own_lines))
+    if not any(prompt.good for prompt in prompts):
+        raise UserError(_nothing_to_choose(store, policy, own_lines))
     pairs, report = build_pairs(prompts, limits, seed)
     margins = scorer([(p.chosen.id, p.rejected.id) for p in pairs]) if scorer else None
     made = [(p.prompt_id, p.chosen.id, p.rejected.id, _detail(p)) for p in pairs]
@@ -107,45 +122,80 @@ def _detail(pair: Pair) -> dict[str, Any]:
     return {"made_by": "npc-pref pair", "chosen": pair.chosen.id, "reasons": list(pair.reasons)}
 
 
+@dataclass(frozen=True)
+class _Policy:
+    """The model that was sampled last, and the candidates that it said. Of several rounds its mistakes are the ones still made."""
+
+    name: str | None
+    said: frozenset[str]
+
+
+def _newest_policy(store: Store) -> _Policy:
+    row = store.db.execute("SELECT model FROM said_by GROUP BY model ORDER BY max(at) DESC, model LIMIT 1").fetchone()
+    if row is None:
+        return _Policy(None, frozenset())
+    return _Policy(
+        row[0], frozenset(said for (said,) in store.db.execute("SELECT candidate_id FROM said_by WHERE model = ?", row))
+    )
+
+
+def _nothing_to_choose(store: Store, policy: _Policy, own_lines: bool) -> str:
+    if not own_lines:
+        return f"{store.path}: no corpus line may be chosen: it has none, or each breaks a rule; add some with: npc-pref corrupt"
+    said = [c for c in store.candidates(store.rules) if c.id in policy.said]
+    drawn = [c for c in said if _drawn(c)]
+    clean = sum(_clean_draw(c, policy) for c in drawn)
+    newest = f"{policy.name}, which said {len(said)} lines in it: {len(drawn)} drawn, {clean} of these clean"
+    return (
+        f"{store.path}: no line may be chosen. Clean draws of the model sampled last may be, and that is "
+        f"{newest if policy.name else 'none yet'}. Sample more: npc-pref generate --model {policy.name or 'runs/sft'} --samples 8, then "
+        "npc-pref check; or choose corpus lines: npc-pref pair --chosen corpus"
+    )
+
+
 def _prompts(
-    store: Store, rules: str, held_out: frozenset[str], set_aside: frozenset[str], own_lines: bool
+    store: Store, policy: _Policy, held_out: frozenset[str], set_aside: frozenset[str], own_lines: bool
 ) -> Iterator[PromptLines]:
-    """The prompts that may train, one at a time: only their own lines are in memory."""
+    """The prompts that may train, with the lines that may be chosen and those that may be rejected."""
     words = _words(store)
-    said_by_newest, newest = _newest_policy(store)
     kept_back = {content_id(combination) for combination in set_aside}
-    for prompt_id, own in groupby(store.candidates(rules), key=lambda c: c.prompt_id):
+    for prompt_id, own in groupby(store.candidates(store.rules), key=lambda c: c.prompt_id):
         if prompt_id in kept_back:
             continue
-        lines: dict[bool, list[Line]] = defaultdict(list)
+        sides: dict[bool, list[tuple[Candidate, tuple[str, ...]]]] = {True: [], False: []}
         personality = ""
         for candidate in own:
             personality = str(store.domain.role(candidate.attributes, "personality"))
             found = {v["kind"] for v in candidate.violations or ()}
             kinds = tuple(sorted(found - held_out))
-            clean_draw = _drawn(candidate) and candidate.id in said_by_newest and not found
-            side = _side(candidate, kinds, words, fit=clean_draw if own_lines else candidate.origin["kind"] == "corpus")
+            side = _side(candidate, kinds, words, policy, own_lines)
             # A line that also breaks a rule held out would teach what evaluation is to judge by.
             if side is not None and not (side is False and found & held_out):
-                origin, model = (ON_POLICY, newest) if candidate.id in said_by_newest else _origin(candidate)
-                lines[side].append(Line(candidate.id, candidate.line, kinds, origin, model, candidate.finished))
-        yield PromptLines(prompt_id, personality, tuple(lines[True]), tuple(lines[False]))
+                sides[side].append((candidate, kinds))
+        good, bad = (tuple(_line(c, kinds, policy, store.domain) for c, kinds in sides[side]) for side in (True, False))
+        yield PromptLines(prompt_id, personality, good, bad)
 
 
-def _newest_policy(store: Store) -> tuple[set[str], str | None]:
-    """What the model that was sampled last has said, and its name. Of several rounds its mistakes are the ones still made."""
-    row = store.db.execute("SELECT model FROM said_by GROUP BY model ORDER BY max(at) DESC, model LIMIT 1").fetchone()
-    if row is None:
-        return set(), None
-    return {said for (said,) in store.db.execute("SELECT candidate_id FROM said_by WHERE model = ?", row)}, row[0]
+def _line(candidate: Candidate, kinds: tuple[str, ...], policy: _Policy, domain: Domain) -> Line:
+    origin, model = _origin(candidate, policy)
+    return Line(candidate.id, candidate.line, kinds, origin, model, candidate.finished, _tells_result(candidate, domain))
 
 
-def _origin(candidate: Candidate) -> tuple[str, str | None]:
-    kind = candidate.origin["kind"]
-    if kind == "sampled":
+def _origin(candidate: Candidate, policy: _Policy) -> tuple[str, str | None]:
+    if candidate.id in policy.said:
+        return ON_POLICY, policy.name
+    if candidate.origin["kind"] == "sampled":
         model = candidate.origin.get("checkpoint")
         return (EARLIER, str(model)) if model else (ON_POLICY, None)
-    return (CORRUPTED if kind == "corrupted" else IMPORTED), None
+    return _ORIGINS[candidate.origin["kind"]], None
+
+
+_ORIGINS = {"corrupted": CORRUPTED, "imported": IMPORTED, "corpus": CORPUS, "edited": WRITTEN}
+
+
+def _tells_result(candidate: Candidate, domain: Domain) -> bool:
+    """Whether the line says how the last quest ended. Of a first visit there is nothing to tell."""
+    return not domain.is_one_of(candidate.attributes, "result", "results", "none") and bool(claims(candidate.line, domain))
 
 
 @dataclass(frozen=True)
@@ -172,17 +222,21 @@ def _drawn(candidate: Candidate) -> bool:
     return candidate.origin["kind"] == "sampled" and isinstance(decoding, dict) and decoding.get("do_sample") is True
 
 
-def _side(candidate: Candidate, kinds: Collection[str], words: _Words, fit: bool) -> bool | None:
-    """True for a good line, False for a bad one, None for one of which neither is known.
-
-    Args:
-        fit: whether the line may be chosen without anybody's word for it.
-    """
+def _side(candidate: Candidate, kinds: Collection[str], words: _Words, policy: _Policy, own_lines: bool) -> bool | None:
+    """True for a good line, False for a bad one, None for one of which neither is known."""
     if candidate.id in words.good:
         return True
     origin = candidate.origin
+    fit = _clean_draw(candidate, policy) if own_lines else origin["kind"] == "corpus"
     # An edit that was made here holds as long as the judgement does that it belongs to; one from a file has none.
     if fit or candidate.id in words.written or (origin["kind"] == "edited" and "file" in origin):
         return True if not kinds and candidate.id not in words.bad else None
+    if own_lines and origin["kind"] == "corrupted":
+        return None
     # A pair needs its reasons: a line that only a person finds bad makes a pair when that person compares it.
     return False if kinds and origin["kind"] in _REJECTABLE else None
+
+
+def _clean_draw(candidate: Candidate, policy: _Policy) -> bool:
+    """Whether the newest policy drew the line, ended it itself, and no rule finds anything, held out or not."""
+    return _drawn(candidate) and candidate.id in policy.said and candidate.finished and not candidate.violations

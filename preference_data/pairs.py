@@ -23,6 +23,8 @@ _MERE = {"truncated", "length"}  # stopping too late or too early teaches little
 
 
 ON_POLICY, EARLIER, IMPORTED, CORRUPTED = "on policy", "earlier models", "imported", "corrupted"
+CORPUS, WRITTEN = "corpus", "written by people"
+_RESULT = "result_contradiction"
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Line:
 
     Attributes:
         kinds: the violations that take part.
-        origin: ON_POLICY for what the model sampled last says, EARLIER for what only others said, IMPORTED or CORRUPTED.
+        origin: ON_POLICY for what the model sampled last says, EARLIER for what only others said; of the rest where it is from.
         model: of the first two, which one.
         finished: whether the model ended the line itself; False where the length limit cut it off.
+        tells_result: whether it says how the last quest ended, where there was one.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Line:
     origin: str = ON_POLICY
     model: str | None = None
     finished: bool = True
+    tells_result: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,9 @@ class Limits:
             return "same as the chosen line"
         if rejected.finished and shorter < self.min_length_ratio * longer:
             return "length too different"
+        if rejected.kinds == (_RESULT,) and rejected.tells_result and not chosen.tells_result:
+            # Whoever says nothing of the quest can't be wrong about it: such pairs teach silence, and lines turn vague.
+            return "no good line tells the result"
         return "too similar" if similarity(good, bad) > self.max_similarity else None
 
 
@@ -159,9 +166,9 @@ def build_pairs(prompts: Iterable[PromptLines], limits: Limits, seed: int = 0) -
     if not pairs:
         why = ", ".join(f"{reason}: {count}" for reason, count in dropped.most_common() if count)
         raise UserError(
-            f"no pairs can be made ({why or 'no prompt has a good and a bad line'}); sample more lines (npc-pref generate --samples 8), check them "
-            "(npc-pref check), take corpus lines as the good ones (npc-pref pair --chosen corpus), or allow more corruptions "
-            "(npc-pref corrupt, npc-pref pair --corrupted-share 1)"
+            f"no pairs can be made ({why or 'no prompt has a good and a bad line'}); sample more lines of the model (npc-pref generate "
+            "--samples 8) and check them (npc-pref check), or take corpus lines as the good ones and corruptions as bad ones (npc-pref "
+            "corrupt, npc-pref check, npc-pref pair --chosen corpus --corrupted-share 1)"
         )
     places = {prompt_id: place for place, prompt_id in enumerate(possible)}
     pairs.sort(key=lambda pair: (places[pair.prompt_id], pair.corrupted, pair.rejected.text))
@@ -184,10 +191,14 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
 
 
 def _nearest(good: Sequence[Line], bad: Line, limits: Limits) -> Line | None:
-    """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does."""
+    """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does.
 
-    def distance(line: Line) -> tuple[bool, int, str]:
-        return limits.objection(line, bad) is not None, abs(len(line.text) - len(bad.text)), line.id
+    Against a line that tells of the quest's end one that does, too, if there is any: else saying so is what tells the sides apart.
+    """
+
+    def distance(line: Line) -> tuple[bool, bool, int, str]:
+        silent = bad.tells_result and not line.tells_result
+        return limits.objection(line, bad) is not None, silent, abs(len(line.text) - len(bad.text)), line.id
 
     return min(good, key=distance, default=None)
 
@@ -241,9 +252,11 @@ def _report(pairs: Sequence[Pair], dropped: Counter[str]) -> dict[str, Any]:
         "prompts": len({pair.prompt_id for pair in pairs}),
         "kinds": {kind: dict(origins) for kind, origins in sorted(kinds.items(), key=lambda item: -item[1].total())},
         "personalities": dict(Counter(pair.personality for pair in pairs).most_common()),
+        "chosen_origins": dict(Counter(pair.chosen.origin for pair in pairs).most_common()),
         "origins": {name: origins[name] for name in (ON_POLICY, EARLIER, IMPORTED, CORRUPTED) if origins[name]},
         "models": dict(Counter(pair.rejected.model for pair in pairs if pair.rejected.model).most_common()),
         "dropped": {reason: count for reason, count in dropped.most_common() if count},
+        "tells_result": {side: sum(getattr(pair, side).tells_result for pair in pairs) for side in ("chosen", "rejected")},
         "mean_length_difference": round(statistics.mean(differences), 2),
         "mean_absolute_length_difference": round(statistics.mean(map(abs, differences)), 2),
         "median_similarity": round(statistics.median(similarity(p.chosen.text, p.rejected.text) for p in pairs), 3),

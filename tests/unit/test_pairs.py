@@ -65,6 +65,34 @@ def test_the_good_line_is_the_one_nearest_in_length() -> None:
     assert pair.chosen.id == "long"
 
 
+def test_against_a_line_that_tells_of_the_quest_the_chosen_one_tells_of_it_too() -> None:
+    """Else the policy would learn that it is safest to say nothing."""
+    silent, telling = (
+        Line("silent", "가나다라 마바사아."),
+        Line("telling", "자차카타 파하거너 더러머버 서어저처.", tells_result=True),
+    )
+    texts = {"tells": "커터퍼허 라다나가.", "says nothing": "바마라다 나가하파."}
+    bad = tuple(Line(name, text, ("tone_break",), tells_result=name == "tells") for name, text in texts.items())
+    pairs, report = build_pairs([PromptLines("p", "x", (silent, telling), bad)], Limits())
+    assert {pair.rejected.id: pair.chosen.id for pair in pairs} == {"tells": "telling", "says nothing": "silent"}
+    assert report["tells_result"] == {"chosen": 1, "rejected": 1}
+
+
+def test_a_wrong_result_is_set_against_the_right_one_or_nothing() -> None:
+    """Beside another mistake, or where the wrong line is wrong by what it leaves out, silence is no lesson."""
+    silent = Line("silent", "가나다라 마바사아.")
+    texts = ("커터퍼허 라다나가.", "바마라다 나가하파.", "더러머버 서어저처.")
+    wrong, also_rude, between_the_lines = texts
+    bad = (
+        Line("wrong", wrong, ("result_contradiction",), tells_result=True),
+        Line("also rude", also_rude, ("banned_word", "result_contradiction"), tells_result=True),
+        Line("between the lines", between_the_lines, ("result_contradiction",)),
+    )
+    pairs, report = build_pairs([PromptLines("p", "x", (silent,), bad)], Limits(per_prompt=9, kind_cap=1))
+    assert {pair.rejected.id for pair in pairs} == {"also rude", "between the lines"}
+    assert report["dropped"] == {"no good line tells the result": 1}
+
+
 def test_what_makes_no_pair_is_dropped_and_counted() -> None:
     good = Line("good", "가나다라 마바사아 자차카타.")
     texts = [

@@ -377,12 +377,13 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
         ("sft", draw, " 하하하하."),  # an earlier model's
         ("dpo", draw, " really!"),  # clean but for a kind held out
         ("dpo", "temperature 1", " 허허."),  # from a file: nobody knows how it was decoded
+        ("dpo", draw, " 호호."),  # cut off
     )
     with contextlib.closing(open_store(store_path)) as store:
         for prompt, (model, decoding, more) in zip(prompts, said, strict=False):
             line = prompt.examples[0].line
             origin = {"kind": "sampled", "checkpoint": model, "decoding": decoding}
-            store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, True, prompt.group)])
+            store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, "호" not in more, prompt.group)])
             newest = {"kind": "sampled", "checkpoint": "dpo", "decoding": draw}
             store.add_candidates([NewCandidate(prompt.attributes, f"{line} {line}", newest, None, True, prompt.group)])
     own = ("--hold-out", "foreign_text", "--per-prompt", 9)
@@ -398,14 +399,29 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
         judge(store, all_tasks(store, "mode = 'line'")[0].id, "min", Judgement("bad"))
     result = run("pair", "--store", store_path, *own)
     assert result.exit_code == 1
-    assert "no good line" in result.output
+    told = " ".join(result.output.split())
+    assert "dpo, which said 11 lines in it: 6 drawn, 1 of these clean" in told
+    assert "npc-pref generate --model dpo --samples 8" in told
+
+
+def test_a_corruption_is_set_against_no_line_of_the_models_own(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """It is a corpus line but for its mistake: the pair would teach whose voice is right."""
+    assert run("corrupt", "--store", store_path, "--kind", "repetition").exit_code == 0
+    origin = {"kind": "sampled", "checkpoint": "sft", "decoding": {"do_sample": True}, "seed": 0}
+    with contextlib.closing(open_store(store_path)) as store:
+        for prompt in prompts:
+            store.add_candidates([NewCandidate(prompt.attributes, f"{prompt.examples[0].line} 헤헤.", origin)])
+    assert paired(store_path)["origins"].keys() == {"on policy", "corrupted"}
+    report = paired(store_path, chosen="sampled")
+    assert report["origins"].keys() == report["chosen_origins"].keys() == {"on policy"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["check"], "no candidates yet; add some with: npc-pref generate"),
-        (["pair"], "no pairs can be made"),
+        (["pair"], "no line may be chosen. Clean draws of the model sampled last may be, and that is none yet. Sample more:"),
+        (["pair", "--chosen", "corpus"], "no corpus line may be chosen: it has none"),
         (["pair", "--hold-out", "rude"], "--hold-out rude: no such kind; there are: tone_break"),
         (["corrupt", "--kind", "rude"], "--kind rude: can't be made; there are: "),
         (["export", "--output", "x.jsonl"], "nothing to export (the store has no pairs); make pairs with: npc-pref pair"),
