@@ -40,7 +40,7 @@ def read_pairs(path: Path, domain: Domain, renderer: str, tokenizer: Any) -> lis
             differs from the renderer's.
     """
     if not path.is_file():
-        raise UserError(f"data.pairs={str(path)!r}: no such file; run: npc-pref export --pairs … --output {path}")
+        raise UserError(f"data.pairs={str(path)!r}: no such file; run: npc-pref export --output {path}")
     pairs = []
     for number, row in read_jsonl(path):
         name = f"{path.name}:{number}"

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 # Everything else is imported inside the commands: checking loads a morphological analyser, generating a model.
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
-_corpus_option = click.option("--corpus", type=_PATH, help="Corpus with the good lines; default: the domain's own.")
+_corpus_option = click.option(
+    "--corpus", type=_PATH, help="Corpus whose training prompts and lines are used; default: the domain's own."
+)
 
 
 @click.group(cls=FriendlyGroup)
@@ -38,9 +40,8 @@ def main() -> None:
     \b
     npc-pref init                        the project's store, runs/pref/prefs.db
     npc-pref generate --model runs/sft   sample lines for the training prompts
-    npc-pref corrupt                     corpus lines with one mistake, for what samples don't show
     npc-pref check                       what is wrong with each line
-    npc-pref pair                        a good line against each bad one
+    npc-pref pair                        a clean line of the model's own against each bad one
     npc-pref label                       people judge: as many as like, or nobody
     npc-pref export                      TRL's prompt / chosen / rejected: runs/pref/preferences.jsonl
 
@@ -112,6 +113,9 @@ def generate(store_path: Path, mistaken: str, **options: Any) -> None:
 @click.option("--limit", type=click.IntRange(1), help="Only the first N training prompts.")
 def corrupt(store_path: Path, corpus: Path | None, kinds: tuple[str, ...], seed: int, limit: int | None) -> None:
     """Add corpus lines with one mistake each, verified by the checks, and the corpus lines themselves.
+
+    For npc-pref pair --chosen corpus, where a model draws hardly a clean line: beside its own lines a corruption would teach whose voice
+    is right, and not what is wrong with it.
 
     Example: npc-pref corrupt --limit 200
     """

@@ -54,8 +54,8 @@ def init(store_path: Path, domain_name: str) -> None:
 @click.option(
     "--origin",
     metavar="NAME",
-    help="Where rows that don't say it come from: corpus (good lines of your own), edited (mended by a person: good, too), sampled, "
-    "corrupted, or any other name.",
+    help="Where rows that don't say it come from: corpus (good lines of your own, for npc-pref pair --chosen corpus), edited (mended by a "
+    "person: good, too), sampled, corrupted, or any other name.",
 )
 @json_option
 def import_(file: Path, store_path: Path, format: str | None, origin: str | None, as_json: bool) -> None:

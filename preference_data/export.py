@@ -87,6 +87,8 @@ def _rows(store: Store, judged_only: bool, unpaired: bool, left_out: Counter[str
             row = _row(store, task, chosen, rejected, outcome)
             if (row["chosen"] or "").split() == (row["rejected"] or "").split():
                 left_out["both sides say the same"] += 1
+            elif chosen and not store.candidate(chosen, store.rules).finished:
+                left_out["chosen line was cut off"] += 1
             elif held_out & set(row["reasons"]):
                 left_out["breaks a rule held out"] += 1
             else:
@@ -152,6 +154,7 @@ def _manifest(store: Store, output: Path, form: str, rows: Sequence[Row], left_o
         "pairs": len(pairs),
         "lines": dict(Counter("good" if row["chosen"] is not None else "bad" for row in rows if not is_pair(row))),
         **({"labels": dict(Counter("true" if row["label"] else "false" for row in to_kto(rows)))} if form == "kto" else {}),
+        "rejected_cut_off": sum(row["rejected_finished"] is False for row in rows),
         "prompts": len({row["prompt"] for row in rows}),
         "groups": len({row["group"] for row in rows}),
         "kinds": dict(Counter(kind for row in rows for kind in row["reasons"]).most_common()),

@@ -2,7 +2,8 @@
 
 A row is what export.py makes: prompt, chosen, rejected, attributes, reasons, chosen_origin, rejected_origin, group, judge. A line that
 people judged by itself is `chosen` (good) or `rejected` (bad), and the other side is None; only the formats in UNPAIRED take such rows.
-Where `rejected_finished` is false the length limit cut the rejected line off: dpo/train.py gives it no stop token, TRL itself would.
+Where `rejected_finished` is false the length limit cut the rejected line off: dpo/train.py gives it no stop token, TRL itself would. So kto
+leaves such lines out: KTOTrainer would teach the policy that stopping there is bad.
 
 | format | form | file |
 |---|---|---|
@@ -92,7 +93,7 @@ def _words_on(rows: Rows) -> dict[tuple[str, str], tuple[int, set[bool]]]:
     for row in rows:
         strength = (_RULES if row["judge"] == "auto" else _COMPARED) if is_pair(row) else _BY_ITSELF
         for side, label in (("chosen", True), ("rejected", False)):
-            if row[side] is None:
+            if row[side] is None or row.get(f"{side}_finished") is False:
                 continue
             best, labels = words.get((row["prompt"], row[side]), (-1, set()))
             if strength >= best:
@@ -131,6 +132,7 @@ def _argilla_record(row: Mapping[str, Any]) -> Row:
             "reasons": list(row["reasons"]),
             "chosen_origin": row["chosen_origin"]["kind"],
             "rejected_origin": row["rejected_origin"]["kind"],
+            "rejected_finished": row["rejected_finished"],
         },
         "suggestions": {
             "ranking": {"value": [chosen, rejected], "agent": _AGENT, "type": "model" if row["judge"] == "auto" else "human"}
@@ -156,6 +158,7 @@ def _label_studio_task(row: Mapping[str, Any]) -> Row:
         "judge": row["judge"],
         "group": row["group"],
         "reasons": list(row["reasons"]),
+        "rejected_finished": row["rejected_finished"],
     }
     if row["judge"] == "auto":
         return {"data": data, "predictions": [{"model_version": _AGENT, "result": [region]}]}
@@ -184,6 +187,7 @@ def to_table(rows: Rows) -> list[Row]:
             "chosen": row["chosen"],
             "rejected": row["rejected"],
             "reasons": ", ".join(row["reasons"]),
+            "rejected_finished": row["rejected_finished"],
             "judge": row["judge"],
             "group": row["group"],
             **{key: row[key] and row[key]["kind"] for key in ("chosen_origin", "rejected_origin")},

@@ -24,6 +24,7 @@ ROWS: list[dict[str, Any]] = [
         "rejected": rejected,
         "attributes": {"나이": "30대"} if number else {"나이": "30대", "성별": "여성"},
         "reasons": ["tone_break"],
+        "rejected_finished": True,
         "chosen_origin": {"kind": "corpus", "id": f"c:{number}"},
         "rejected_origin": {"kind": "sampled", "seed": number} if number else {"kind": "corrupted", "rule": "cut"},
         "group": "g1",
@@ -70,6 +71,11 @@ def test_kto_has_every_line_once_and_what_people_compared_outweighs_the_rules(tm
         "그저 그래요.": True,  # the rules' pairs reject it, a person chose it
         "나빠요, 정말\n나빠요.": False,
     }
+
+
+def test_kto_is_not_told_that_a_line_ends_where_it_was_cut_off() -> None:
+    rows = [{**ROWS[0], "rejected_finished": False}, *ROWS[1:]]
+    assert by_line(formats.to_kto(ROWS)).keys() - by_line(formats.to_kto(rows)).keys() == {ROWS[0]["rejected"]}
 
 
 def test_a_line_that_won_one_comparison_and_lost_another_is_no_kto_line_but_may_be_learnt() -> None:

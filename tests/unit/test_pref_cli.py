@@ -115,6 +115,26 @@ def test_an_endless_loop_is_exported_as_cut_off(store_path: Path, prompts: list[
     paired(store_path, "--per-prompt", 9)
     assert {row["rejected"]: row["rejected_finished"] for row in exported(store_path)}[loop.strip()] is False
     assert [row["rejected_finished"] for row in exported(store_path)].count(True) == 24
+    manifest = json.loads((store_path.parent / "preferences.jsonl.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["rejected_cut_off"] == 1
+
+
+def test_a_line_that_was_cut_off_is_chosen_by_nobodys_word(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """As a chosen line it would teach to stop there."""
+    prompt = prompts[0]
+    with contextlib.closing(open_store(store_path)) as store:
+        cut, other = "어서 오", "어서 오세요."
+        store.add_candidates(
+            [NewCandidate(prompt.attributes, line, {"kind": "imported"}, finished=line == other) for line in (cut, other)]
+        )
+        ids = [next(c.id for c in store.candidates(store.rules) if c.line == line) for line in (cut, other)]
+        add_tasks(store, [(store.prompt_id(prompt.attributes), *ids, {})])
+        (task,) = all_tasks(store)
+        judge(store, task.id, "min", Judgement("first" if task.first_id == ids[0] else "second"))
+    paired(store_path)
+    assert cut not in {row["chosen"] for row in exported(store_path)}
+    manifest = json.loads((store_path.parent / "preferences.jsonl.manifest.json").read_text(encoding="utf-8"))
+    assert manifest["left_out"]["chosen line was cut off"] == 1
 
 
 def test_checking_again_has_nothing_to_do_and_strict_tells_a_script(store_path: Path) -> None:

@@ -295,7 +295,8 @@ def test_a_server_that_gives_one_line_at_a_time_is_asked_for_the_rest(store_path
 def test_the_servers_own_cut_offs_are_switched_off(store_path: Path, url: str, fake: Fake) -> None:
     """llama.cpp keeps 40 tokens unless told otherwise; the origin says that nothing was cut off."""
     assert sampled(store_path, url).exit_code == 0
-    assert {(request["top_k"], request["min_p"]) for request in fake.requests} == {(0, 0.0)}
+    knobs = ("top_k", "min_p", "repetition_penalty", "repeat_penalty")
+    assert {tuple(request[knob] for knob in knobs) for request in fake.requests} == {(0, 0.0, 1.0, 1.0)}
 
 
 def test_a_servers_key_comes_from_the_environment(
