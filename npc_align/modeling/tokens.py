@@ -68,7 +68,7 @@ class PromptCodec:
         ids = self._ids(prompt)
         if len(ids) >= self.max_length:
             raise UserError(
-                f"{name}: the prompt has {len(ids)} tokens, data.max_length={self.max_length} leaves no room for a line; raise it"
+                f"{name}: the prompt has {len(ids)} tokens, and {self.max_length} leave no room for a line; raise data.max_length of the SFT run"
             )
         self._check_bos(ids, name)
         return ids
@@ -97,7 +97,7 @@ class PromptCodec:
         tokens = Tokens(prompt_ids, [*completion_ids, *([self.stop_id] if ended else [])])
         if len(tokens.input_ids) > self.max_length:
             raise UserError(
-                f"{name}: {len(tokens.input_ids)} tokens, more than data.max_length={self.max_length}; raise it or shorten the line"
+                f"{name}: {len(tokens.input_ids)} tokens, more than {self.max_length}; shorten the line or leave it out, or raise data.max_length of the SFT run"
             )
         self._check_bos(tokens.input_ids, name)
         return tokens

@@ -32,7 +32,7 @@ def refused(commands: Commands, sft_arguments: Sequence[str]) -> Callable[..., s
     [
         ("lora.targets=c_fc_0", "q_proj x2"),
         ("optim.learning_rat=1", "did you mean optim.learning_rate?"),
-        ("data.max_length=30", "raise it"),
+        ("data.max_length=30", "raise data.max_length"),
         ("data.corpus=missing.jsonl", "missing.jsonl"),
         ("data.renderer=chat", "chat template"),
         ("data.domain=no_such_game", "weapon_rental"),
