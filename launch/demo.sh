@@ -35,7 +35,7 @@ step check    npc-pref check --store "$store"
 if [[ -n "${SMALL:-}" ]]; then
   step corrupt npc-pref corrupt --store "$store" "${corrupt[@]}"
 else
-  # More draws where it got the facts wrong: a wrong result is to be set against the right one, not against silence.
+  # More draws where it got the facts wrong: there it errs again, and a wrong result is to be set against the right one, not silence.
   step again  npc-pref generate --store "$store" --corpus "$corpus" --model "$out/sft" --samples 8 --seed 1 \
                 --mistaken result_contradiction,hallucinated_item,interval_contradiction,visit_contradiction
 fi

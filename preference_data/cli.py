@@ -96,7 +96,8 @@ def generate(store_path: Path, mistaken: str, **options: Any) -> None:
 
     Interrupted, the same command goes on. For another round after DPO, sample runs/dpo into the same store: npc-pref pair then takes
     the newest model's mistakes first. After npc-pref check, --mistaken with a larger --seed samples more where the model erred: there
-    it errs again. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY.
+    it errs again. A server that wants a key gets it from the environment variable NPC_PREF_API_KEY. Ollama's OpenAI interface knows neither
+    top_k nor a repetition penalty: set top_k 0 and repeat_penalty 1 in its Modelfile.
     """
     from preference_data.generate import run
 

@@ -41,7 +41,9 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
     left_out: Counter[str] = Counter()
     store.check_prompts()
     rows = list(_rows(store, judged_only, form in UNPAIRED, left_out))
-    if not rows:
+    if form == "kto" and (cut_off := sum(row["rejected_finished"] is False for row in rows)):
+        left_out["rejected line was cut off"] = cut_off
+    if not (to_kto(rows) if form == "kto" else rows):
         raise UserError(_nothing(store, form, left_out))
     manifest_path = manifest_file(output)
     manifest_path.unlink(missing_ok=True)
@@ -54,7 +56,7 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
 
 
 def _nothing(store: Store, form: str, left_out: Mapping[str, int]) -> str:
-    if form not in UNPAIRED and {"good", "bad"} & left_out.keys():
+    if form not in UNPAIRED and left_out and left_out.keys() <= {"good", "bad"}:
         return (
             f"nothing to export as {form}: lines were judged one by one, which makes no pairs unless they are mended; "
             f"choose --format {' or '.join(sorted(UNPAIRED))}"
@@ -154,7 +156,7 @@ def _manifest(store: Store, output: Path, form: str, rows: Sequence[Row], left_o
         "pairs": len(pairs),
         "lines": dict(Counter("good" if row["chosen"] is not None else "bad" for row in rows if not is_pair(row))),
         **({"labels": dict(Counter("true" if row["label"] else "false" for row in to_kto(rows)))} if form == "kto" else {}),
-        "rejected_cut_off": sum(row["rejected_finished"] is False for row in rows),
+        **({} if form == "kto" else {"rejected_cut_off": sum(row["rejected_finished"] is False for row in rows)}),
         "prompts": len({row["prompt"] for row in rows}),
         "groups": len({row["group"] for row in rows}),
         "kinds": dict(Counter(kind for row in rows for kind in row["reasons"]).most_common()),

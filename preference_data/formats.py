@@ -93,7 +93,7 @@ def _words_on(rows: Rows) -> dict[tuple[str, str], tuple[int, set[bool]]]:
     for row in rows:
         strength = (_RULES if row["judge"] == "auto" else _COMPARED) if is_pair(row) else _BY_ITSELF
         for side, label in (("chosen", True), ("rejected", False)):
-            if row[side] is None or row.get(f"{side}_finished") is False:
+            if row[side] is None or (side == "rejected" and row["rejected_finished"] is False):
                 continue
             best, labels = words.get((row["prompt"], row[side]), (-1, set()))
             if strength >= best:

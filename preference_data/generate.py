@@ -210,7 +210,7 @@ class ServedModel:
         knobs = {"n": self.sampling.samples, "temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
         # llama.cpp keeps 40 tokens and cuts off rare ones unless told not to, and vLLM does what the model's folder says.
         knobs |= {"top_k": 0, "min_p": 0.0, "max_tokens": self.sampling.max_new_tokens, "seed": seed}
-        # A penalty moves even the greedy line. vLLM calls it the one name, llama.cpp and Ollama the other.
+        # A penalty moves even the greedy line. vLLM calls it the one name, llama.cpp the other; Ollama hears neither.
         knobs |= {"repetition_penalty": 1.0, "repeat_penalty": 1.0}
         self.server.sample(texts, knobs, take)
 

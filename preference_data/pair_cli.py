@@ -13,6 +13,7 @@ from npc_align.cli import json_option, listed
 from preference_data.options import opened, store_option
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
+_CORRUPTED_SHARE = 0.6
 
 
 @click.command()
@@ -28,10 +29,12 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Which lines may be chosen, besides those that people approved: the model's own clean draws, or corpus lines.",
 )
-@click.option("--limit", type=click.IntRange(1), help="At most N pairs, corruptions going first; with --mode line N lines.")
+@click.option("--limit", type=click.IntRange(1), help="At most N pairs, with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
 @click.option(
-    "--corrupted-share", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="The largest share of corruptions."
+    "--corrupted-share",
+    type=click.FloatRange(0, 1),
+    help=f"For --chosen corpus: the largest share of corruptions.  [default: {_CORRUPTED_SHARE}]",
 )
 @click.option("--kind-cap", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="The largest share of one kind.")
 @click.option("--mix", default="", metavar="KIND=N,…", help="A kind that is to have N times as many pairs as others.")
@@ -58,7 +61,7 @@ def pair(
     chosen: str,
     limit: int | None,
     per_prompt: int,
-    corrupted_share: float,
+    corrupted_share: float | None,
     kind_cap: float,
     mix: str,
     max_similarity: float,
@@ -109,11 +112,15 @@ def pair(
             click.echo(f"{store_path}: {line_tasks(store, limit, corpus)} new lines to judge; run: npc-pref label --mode line")
         return
 
-    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=corrupted_share, mix=_weights(mix), total=limit)
+    own_lines = chosen == "sampled"
+    if own_lines and corrupted_share is not None:
+        raise click.UsageError("--corrupted-share is for --chosen corpus: beside the model's own lines no corruption is put")
+    share = 1.0 if own_lines else _CORRUPTED_SHARE if corrupted_share is None else corrupted_share
+    limits = Limits(per_prompt, kind_cap, max_similarity, corrupted_share=share, mix=_weights(mix), total=limit)
     held_out = listed(hold_out)
     with opened(store_path) as store:
         scorer = partial(pair_margins, store, model=model, batch_size=batch_size) if order == "uncertain" else None
-        report = pair_store(store, limits, held_out, corpus, seed, scorer, own_lines=chosen == "sampled")
+        report = pair_store(store, limits, held_out, corpus, seed, scorer, own_lines=own_lines)
     click.echo(
         json.dumps(report, ensure_ascii=False) if as_json else f"{store_path}: {report['pairs']} pairs\n{_readable(report)}"
     )

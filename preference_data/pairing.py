@@ -141,15 +141,18 @@ def _newest_policy(store: Store) -> _Policy:
 
 def _nothing_to_choose(store: Store, policy: _Policy, own_lines: bool) -> str:
     if not own_lines:
-        return f"{store.path}: no corpus line may be chosen: it has none, or each breaks a rule; add some with: npc-pref corrupt"
-    said = [c for c in store.candidates(store.rules) if c.id in policy.said]
-    drawn = [c for c in said if _drawn(c)]
-    clean = sum(_clean_draw(c, policy) for c in drawn)
-    newest = f"{policy.name}, which said {len(said)} lines in it: {len(drawn)} drawn, {clean} of these clean"
+        return (
+            f"{store.path}: no corpus line may be chosen: it has none for a training prompt, or each breaks a rule or was called bad; "
+            f"add some with: npc-pref corrupt --store {store.path}"
+        )
+    drawn = sum(c.id in policy.said and _drawn(c) for c in store.candidates(store.rules))
+    newest = f"{policy.name}; of its {len(policy.said)} lines {drawn} are drawn and" if policy.name else "none yet:"
+    name, _, url = (policy.name or "runs/sft").partition(" at ")  # as ServedModel calls itself
+    model = f"--server {url} --model {name}" if url else f"--model {name}"
     return (
-        f"{store.path}: no line may be chosen. Clean draws of the model sampled last may be, and that is "
-        f"{newest if policy.name else 'none yet'}. Sample more: npc-pref generate --model {policy.name or 'runs/sft'} --samples 8, then "
-        "npc-pref check; or choose corpus lines: npc-pref pair --chosen corpus"
+        f"{store.path}: no line may be chosen. Clean draws of the model sampled last may be. That is {newest} none is for a training prompt, "
+        f"without a mistake, and not called bad by a person. Sample more: npc-pref generate --store {store.path} {model} --samples 8 --seed 1, "
+        f"then npc-pref check; or choose corpus lines: npc-pref pair --store {store.path} --chosen corpus"
     )
 
 
@@ -194,8 +197,9 @@ _ORIGINS = {"corrupted": CORRUPTED, "imported": IMPORTED, "corpus": CORPUS, "edi
 
 
 def _tells_result(candidate: Candidate, domain: Domain) -> bool:
-    """Whether the line says how the last quest ended. Of a first visit there is nothing to tell."""
-    return not domain.is_one_of(candidate.attributes, "result", "results", "none") and bool(claims(candidate.line, domain))
+    """Whether the line says how the last quest ended, where the record says so, too."""
+    recorded = any(domain.is_one_of(candidate.attributes, "result", "results", end) for end in ("success", "failure"))
+    return recorded and bool(claims(candidate.line, domain))
 
 
 @dataclass(frozen=True)
@@ -225,7 +229,7 @@ def _drawn(candidate: Candidate) -> bool:
 def _side(candidate: Candidate, kinds: Collection[str], words: _Words, policy: _Policy, own_lines: bool) -> bool | None:
     """True for a good line, False for a bad one, None for one of which neither is known."""
     if candidate.id in words.good:
-        return True
+        return True if candidate.finished else None
     origin = candidate.origin
     fit = _clean_draw(candidate, policy) if own_lines else origin["kind"] == "corpus"
     # An edit that was made here holds as long as the judgement does that it belongs to; one from a file has none.

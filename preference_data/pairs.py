@@ -36,7 +36,7 @@ class Line:
         origin: ON_POLICY for what the model sampled last says, EARLIER for what only others said; of the rest where it is from.
         model: of the first two, which one.
         finished: whether the model ended the line itself; False where the length limit cut it off.
-        tells_result: whether it says how the last quest ended, where there was one.
+        tells_result: whether it says how the last quest ended, where the record says so, too.
     """
 
     id: str

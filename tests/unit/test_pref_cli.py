@@ -69,7 +69,8 @@ def store_path(tmp_path: Path, prompts: list[TrainingPrompt]) -> Path:
 
 def paired(store_path: Path, *options: Any, chosen: str = "corpus") -> dict[str, Any]:
     assert run("check", "--store", store_path).exit_code == 0
-    fixed = ("--store", store_path, "--chosen", chosen, "--corrupted-share", 1, "--kind-cap", 1, "--json")
+    fixed = ("--store", store_path, "--chosen", chosen, "--kind-cap", 1, "--json")
+    options = (*options, "--corrupted-share", 1) if chosen == "corpus" else options
     result = run("pair", *fixed, *options)
     assert result.exit_code == 0, result.output
     return dict(json.loads(result.stdout))
@@ -131,6 +132,11 @@ def test_a_line_that_was_cut_off_is_chosen_by_nobodys_word(store_path: Path, pro
         add_tasks(store, [(store.prompt_id(prompt.attributes), *ids, {})])
         (task,) = all_tasks(store)
         judge(store, task.id, "min", Judgement("first" if task.first_id == ids[0] else "second"))
+    paired(store_path)
+    assert cut not in {row["chosen"] for row in exported(store_path)}
+    with contextlib.closing(open_store(store_path)) as store:
+        add_tasks(store, [(store.prompt_id(prompt.attributes), ids[0], None, {})])
+        judge(store, all_tasks(store, "mode = 'line'")[0].id, "min", Judgement("good"))
     paired(store_path)
     assert cut not in {row["chosen"] for row in exported(store_path)}
     manifest = json.loads((store_path.parent / "preferences.jsonl.manifest.json").read_text(encoding="utf-8"))
@@ -397,13 +403,12 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
         ("sft", draw, " 하하하하."),  # an earlier model's
         ("dpo", draw, " really!"),  # clean but for a kind held out
         ("dpo", "temperature 1", " 허허."),  # from a file: nobody knows how it was decoded
-        ("dpo", draw, " 호호."),  # cut off
     )
     with contextlib.closing(open_store(store_path)) as store:
         for prompt, (model, decoding, more) in zip(prompts, said, strict=False):
             line = prompt.examples[0].line
             origin = {"kind": "sampled", "checkpoint": model, "decoding": decoding}
-            store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, "호" not in more, prompt.group)])
+            store.add_candidates([NewCandidate(prompt.attributes, line + more, origin, None, True, prompt.group)])
             newest = {"kind": "sampled", "checkpoint": "dpo", "decoding": draw}
             store.add_candidates([NewCandidate(prompt.attributes, f"{line} {line}", newest, None, True, prompt.group)])
     own = ("--hold-out", "foreign_text", "--per-prompt", 9)
@@ -420,8 +425,34 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
     result = run("pair", "--store", store_path, *own)
     assert result.exit_code == 1
     told = " ".join(result.output.split())
-    assert "dpo, which said 11 lines in it: 6 drawn, 1 of these clean" in told
-    assert "npc-pref generate --model dpo --samples 8" in told
+    assert (
+        "That is dpo; of its 9 lines 4 are drawn and none is for a training prompt, without a mistake, and not called bad" in told
+    )
+    assert f"npc-pref generate --store {store_path} --model dpo --samples 8 --seed 1" in told
+
+
+def test_a_draw_that_was_cut_off_is_not_chosen_even_where_a_game_does_not_mind(
+    tmp_path: Path, prompts: list[TrainingPrompt]
+) -> None:
+    path, origin = tmp_path / "own.db", {"kind": "sampled", "checkpoint": "sft", "decoding": {"do_sample": True}, "seed": 0}
+    with contextlib.closing(create_store(path, str(own_domain(tmp_path, ignored_kinds=["truncated"])))) as store:
+        for prompt in prompts:
+            line = prompt.examples[0].line
+            said = [(f"{line} 헤헤.", False), (f"{line} really?", True)]
+            store.add_candidates([NewCandidate(prompt.attributes, text, origin, finished=ended) for text, ended in said])
+    assert "24 break a rule" in run("check", "--store", path).output
+    result = run("pair", "--store", path, "--corpus", default_corpus("weapon_rental"))
+    assert result.exit_code == 1
+    assert "no line may be chosen" in result.output
+
+
+def test_a_served_models_name_becomes_a_command_that_can_be_run(tmp_path: Path, prompts: list[TrainingPrompt]) -> None:
+    path, origin = tmp_path / "served.db", {"kind": "sampled", "checkpoint": "npc at http://localhost:8000/v1", "seed": 0}
+    with contextlib.closing(create_store(path, "weapon_rental")) as store:
+        store.add_candidates([NewCandidate(prompts[0].attributes, "really?", origin)])
+    run("check", "--store", path)
+    told = " ".join(run("pair", "--store", path).output.split())
+    assert f"npc-pref generate --store {path} --server http://localhost:8000/v1 --model npc --samples 8" in told
 
 
 def test_a_corruption_is_set_against_no_line_of_the_models_own(store_path: Path, prompts: list[TrainingPrompt]) -> None:
@@ -440,8 +471,9 @@ def test_a_corruption_is_set_against_no_line_of_the_models_own(store_path: Path,
     ("arguments", "told"),
     [
         (["check"], "no candidates yet; add some with: npc-pref generate"),
-        (["pair"], "no line may be chosen. Clean draws of the model sampled last may be, and that is none yet. Sample more:"),
+        (["pair"], "no line may be chosen. Clean draws of the model sampled last may be. That is none yet:"),
         (["pair", "--chosen", "corpus"], "no corpus line may be chosen: it has none"),
+        (["pair", "--corrupted-share", "0.5"], "--corrupted-share is for --chosen corpus"),
         (["pair", "--hold-out", "rude"], "--hold-out rude: no such kind; there are: tone_break"),
         (["corrupt", "--kind", "rude"], "--kind rude: can't be made; there are: "),
         (["export", "--output", "x.jsonl"], "nothing to export (the store has no pairs); make pairs with: npc-pref pair"),
