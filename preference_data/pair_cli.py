@@ -27,7 +27,7 @@ _CORRUPTED_SHARE = 0.6
     type=click.Choice(["sampled", "corpus"]),
     default="sampled",
     show_default=True,
-    help="Which lines may be chosen, besides those that people approved: the model's own clean draws, or corpus lines.",
+    help="Which lines may be chosen, besides those that people approved: the model's own clean lines, or corpus lines.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most N pairs, with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")

@@ -58,7 +58,7 @@ def pair_store(
         hold_out: kinds of violation that take no part, so that an evaluation has judges that the pairs never saw.
         corpus: whose validation and test prompts give no pairs; default: the domain's own.
         scorer: where given, the pairs with the smallest margins are shown first; else they are shown in the prompts' order.
-        own_lines: chosen are what the model sampled last says when it draws, where no rule finds anything, and corruptions stay out,
+        own_lines: chosen are what the model sampled last says, drawn or greedily, where no rule finds anything; corruptions stay out,
             since they are corpus lines but for their mistake; else chosen are corpus lines.
 
     Raises:
@@ -145,12 +145,11 @@ def _nothing_to_choose(store: Store, policy: _Policy, own_lines: bool) -> str:
             f"{store.path}: no corpus line may be chosen: it has none for a training prompt, or each breaks a rule or was called bad; "
             f"add some with: npc-pref corrupt --store {store.path}"
         )
-    drawn = sum(c.id in policy.said and _drawn(c) for c in store.candidates(store.rules))
-    newest = f"{policy.name}; of its {len(policy.said)} lines {drawn} are drawn and" if policy.name else "none yet:"
+    newest = f"{policy.name}; of its {len(policy.said)} lines" if policy.name else "none yet:"
     name, _, url = (policy.name or "runs/sft").partition(" at ")  # as ServedModel calls itself
     model = f"--server {url} --model {name}" if url else f"--model {name}"
     return (
-        f"{store.path}: no line may be chosen. Clean draws of the model sampled last may be. That is {newest} none is for a training prompt, "
+        f"{store.path}: no line may be chosen. Clean lines of the model sampled last may be. That is {newest} none is for a training prompt, "
         f"without a mistake, and not called bad by a person. Sample more: npc-pref generate --store {store.path} {model} --samples 8 --seed 1, "
         f"then npc-pref check; or choose corpus lines: npc-pref pair --store {store.path} --chosen corpus"
     )
@@ -220,18 +219,12 @@ def _words(store: Store) -> _Words:
     return words
 
 
-def _drawn(candidate: Candidate) -> bool:
-    """Whether a model drew the line. What it says greedily isn't: being the likelier line would tell the sides apart, not being good."""
-    decoding = candidate.origin.get("decoding")  # of an imported line it can be anything
-    return candidate.origin["kind"] == "sampled" and isinstance(decoding, dict) and decoding.get("do_sample") is True
-
-
 def _side(candidate: Candidate, kinds: Collection[str], words: _Words, policy: _Policy, own_lines: bool) -> bool | None:
     """True for a good line, False for a bad one, None for one of which neither is known."""
     if candidate.id in words.good:
         return True if candidate.finished else None
     origin = candidate.origin
-    fit = _clean_draw(candidate, policy) if own_lines else origin["kind"] == "corpus"
+    fit = _said_well(candidate, policy) if own_lines else origin["kind"] == "corpus"
     # An edit that was made here holds as long as the judgement does that it belongs to; one from a file has none.
     if fit or candidate.id in words.written or (origin["kind"] == "edited" and "file" in origin):
         return True if not kinds and candidate.id not in words.bad else None
@@ -241,6 +234,12 @@ def _side(candidate: Candidate, kinds: Collection[str], words: _Words, policy: _
     return False if kinds and origin["kind"] in _REJECTABLE else None
 
 
-def _clean_draw(candidate: Candidate, policy: _Policy) -> bool:
-    """Whether the newest policy drew the line, ended it itself, and no rule finds anything, held out or not."""
-    return _drawn(candidate) and candidate.id in policy.said and candidate.finished and not candidate.violations
+def _said_well(candidate: Candidate, policy: _Policy) -> bool:
+    """Whether the newest policy said the line, ended it itself, and no rule finds anything, held out or not.
+
+    What it says greedily counts as much as what it draws. Greedy mistakes are among the rejected: without greedy lines among the chosen, too,
+    being the likelier line would be what tells the sides apart, and default decoding would lose what it says well. A corpus line known by
+    heart stays the corpus'.
+    """
+    own = candidate.origin["kind"] == "sampled" and candidate.id in policy.said
+    return own and candidate.finished and not candidate.violations

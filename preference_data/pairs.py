@@ -1,7 +1,7 @@
 """Checked lines -> preference pairs: one good and one bad line for the same prompt, balanced over kinds and personalities.
 
 Both sides of a pair always belong to one attribute combination, so nothing but the line itself tells them apart. Which lines may be
-good, `pairing` decides: those that people approved, and corpus lines or what the model itself draws.
+good, `pairing` decides: those that people approved, and corpus lines or what the model itself says.
 """
 
 from __future__ import annotations
