@@ -115,7 +115,7 @@ def generate(store_path: Path, mistaken: str, **options: Any) -> None:
 def corrupt(store_path: Path, corpus: Path | None, kinds: tuple[str, ...], seed: int, limit: int | None) -> None:
     """Add corpus lines with one mistake each, verified by the checks, and the corpus lines themselves.
 
-    For npc-pref pair --chosen corpus, where a model draws hardly a clean line: beside its own lines a corruption would teach whose voice
+    For npc-pref pair --chosen corpus, where a model says hardly a clean line: beside its own lines a corruption would teach whose voice
     is right, and not what is wrong with it.
 
     Example: npc-pref corrupt --limit 200

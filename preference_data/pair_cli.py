@@ -77,14 +77,14 @@ def pair(
     Rejected are the mistakes of the model sampled last (npc-pref generate) before those of earlier rounds: they are the ones still made.
     Pairs of an earlier run that nobody has judged or been assigned make way.
 
-    Chosen is what the model sampled last drew for the same prompt (npc-pref generate, --temperature above 0) where no rule finds
-    anything: the draw nearest in length to the rejected line, and one that tells how the last quest ended where the rejected line does.
-    Against a mere wrong result a line that tells none makes no pair, since that would teach silence; more draws help (npc-pref generate
-    --mistaken result_contradiction --samples 8 --seed 1).
+    Chosen is what the model sampled last said for the same prompt, greedily or drawn, where no rule finds anything: the line nearest in
+    length to the rejected one, and one that tells how the last quest ended where the rejected line does. Against a mere wrong result a
+    line that tells none makes no pair, since that would teach silence; more draws help (npc-pref generate --mistaken
+    result_contradiction --samples 8 --seed 1).
 
     Both sides of samples are in the model's own voice then, and what tells them apart is the mistake. Corpus lines instead (--chosen
     corpus), against samples and corruptions (npc-pref corrupt), teach another voice, too, which a small model speaks worse; they are for
-    a model that draws hardly a clean line.
+    a model that says hardly a clean line.
 
     --mix aims at what the model gets wrong under the decoding that matters: what npc-eval run or the samples of the last training run show.
 

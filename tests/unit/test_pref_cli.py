@@ -394,15 +394,15 @@ def test_a_sample_that_a_person_approved_may_be_chosen(store_path: Path) -> None
     assert chosen[DOMAIN.combination(sample.attributes)] == sample.line.strip()
 
 
-def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
-    """Of the prompts only the first has a line that may be chosen, and that one no longer when somebody calls it bad."""
+def test_chosen_is_what_the_newest_model_says_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """Of the prompts only the first two have a line that may be chosen, and no longer when somebody calls it bad."""
     draw, greedy = {"do_sample": True, "temperature": 1.0}, {"do_sample": False}
     said = (
         ("dpo", draw, " 헤헤."),
-        ("dpo", greedy, " 하하하."),  # the likelier line isn't the better one
+        ("dpo", greedy, " 하하하."),
         ("sft", draw, " 하하하하."),  # an earlier model's
         ("dpo", draw, " really!"),  # clean but for a kind held out
-        ("dpo", "temperature 1", " 허허."),  # from a file: nobody knows how it was decoded
+        ("dpo", draw, ""),  # the corpus line, known by heart
     )
     with contextlib.closing(open_store(store_path)) as store:
         for prompt, (model, decoding, more) in zip(prompts, said, strict=False):
@@ -413,21 +413,21 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
             store.add_candidates([NewCandidate(prompt.attributes, f"{line} {line}", newest, None, True, prompt.group)])
     own = ("--hold-out", "foreign_text", "--per-prompt", 9)
     paired(store_path, *own, chosen="sampled")
-    rows, first = exported(store_path), prompts[0]
+    rows = exported(store_path)
     assert {(DOMAIN.combination(row["attributes"]), row["chosen"]) for row in rows} == {
-        (DOMAIN.combination(first.attributes), f"{first.examples[0].line} 헤헤.")
+        (DOMAIN.combination(prompt.attributes), prompt.examples[0].line + more)
+        for prompt, more in zip(prompts, (" 헤헤.", " 하하하."), strict=False)
     }
     assert {row["chosen_origin"]["checkpoint"] for row in rows} == {"dpo"}
     with contextlib.closing(open_store(store_path)) as store:
-        chosen = next(c for c in store.candidates(store.rules) if c.line == rows[0]["chosen"])
-        add_tasks(store, [(chosen.prompt_id, chosen.id, None, {})])
-        judge(store, all_tasks(store, "mode = 'line'")[0].id, "min", Judgement("bad"))
+        lines = {row["chosen"] for row in rows}
+        add_tasks(store, [(c.prompt_id, c.id, None, {}) for c in store.candidates(store.rules) if c.line in lines])
+        for task in all_tasks(store, "mode = 'line'"):
+            judge(store, task.id, "min", Judgement("bad"))
     result = run("pair", "--store", store_path, *own)
     assert result.exit_code == 1
     told = " ".join(result.output.split())
-    assert (
-        "That is dpo; of its 9 lines 4 are drawn and none is for a training prompt, without a mistake, and not called bad" in told
-    )
+    assert "That is dpo; of its 9 lines none is for a training prompt, without a mistake, and not called bad by a person" in told
     assert f"npc-pref generate --store {store_path} --model dpo --samples 8 --seed 1" in told
 
 
@@ -471,7 +471,7 @@ def test_a_corruption_is_set_against_no_line_of_the_models_own(store_path: Path,
     ("arguments", "told"),
     [
         (["check"], "no candidates yet; add some with: npc-pref generate"),
-        (["pair"], "no line may be chosen. Clean draws of the model sampled last may be. That is none yet:"),
+        (["pair"], "no line may be chosen. Clean lines of the model sampled last may be. That is none yet:"),
         (["pair", "--chosen", "corpus"], "no corpus line may be chosen: it has none"),
         (["pair", "--corrupted-share", "0.5"], "--corrupted-share is for --chosen corpus"),
         (["pair", "--hold-out", "rude"], "--hold-out rude: no such kind; there are: tone_break"),
