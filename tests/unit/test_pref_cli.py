@@ -431,6 +431,17 @@ def test_chosen_is_what_the_newest_model_says_itself(store_path: Path, prompts: 
     assert f"npc-pref generate --store {store_path} --model dpo --samples 8 --seed 1" in told
 
 
+def test_the_models_own_pairs_are_what_dpo_reads(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    pytest.importorskip("datasets", reason="the extra [train] is missing: dpo/pairs.py was NOT asked to read the export")
+    from dpo.pairs import read_pairs
+
+    assert paired(store_path, chosen="sampled")["chosen_origins"] == {"on policy": 24}
+    rows = exported(store_path)
+    read = read_pairs(store_path.with_name("preferences.jsonl"), DOMAIN, "user_assistant", None)
+    assert [(p.prompt, p.chosen, p.rejected) for p in read] == [(r["prompt"], r["chosen"], r["rejected"]) for r in rows]
+    assert {p.chosen for p in read} == {f"{prompt.examples[0].line} 하하." for prompt in prompts}
+
+
 def test_a_draw_that_was_cut_off_is_not_chosen_even_where_a_game_does_not_mind(
     tmp_path: Path, prompts: list[TrainingPrompt]
 ) -> None:
