@@ -77,9 +77,9 @@ def pair(
     Rejected are the mistakes of the model sampled last (npc-pref generate) before those of earlier rounds: they are the ones still made.
     Pairs of an earlier run that nobody has judged or been assigned make way.
 
-    Chosen is what the model sampled last said for the same prompt, greedily or drawn, where no rule finds anything: the line nearest in
-    length to the rejected one, and one that tells how the last quest ended where the rejected line does. Against a mere wrong result a
-    line that tells none makes no pair, since that would teach silence; more draws help (npc-pref generate --mistaken
+    Chosen is what the model sampled last said for the same prompt, where no rule finds anything: the draw nearest in length to the rejected
+    line, and one that tells how the last quest ended where the rejected line does. Where no draw will do, its greedy line may. Against a
+    mere wrong result a line that tells none makes no pair, since that would teach silence; more draws help (npc-pref generate --mistaken
     result_contradiction --samples 8 --seed 1).
 
     Both sides of samples are in the model's own voice then, and what tells them apart is the mistake. Corpus lines instead (--chosen

@@ -180,7 +180,16 @@ def _prompts(
 
 def _line(candidate: Candidate, kinds: tuple[str, ...], policy: _Policy, domain: Domain) -> Line:
     origin, model = _origin(candidate, policy)
-    return Line(candidate.id, candidate.line, kinds, origin, model, candidate.finished, _tells_result(candidate, domain))
+    return Line(
+        candidate.id,
+        candidate.line,
+        kinds,
+        origin,
+        model,
+        candidate.finished,
+        tells_result=_tells_result(candidate, domain),
+        greedy=_greedy(candidate),
+    )
 
 
 def _origin(candidate: Candidate, policy: _Policy) -> tuple[str, str | None]:
@@ -193,6 +202,11 @@ def _origin(candidate: Candidate, policy: _Policy) -> tuple[str, str | None]:
 
 
 _ORIGINS = {"corrupted": CORRUPTED, "imported": IMPORTED, "corpus": CORPUS, "edited": WRITTEN}
+
+
+def _greedy(candidate: Candidate) -> bool:
+    decoding = candidate.origin.get("decoding")  # of an imported line it can be anything
+    return isinstance(decoding, dict) and decoding.get("do_sample") is False
 
 
 def _tells_result(candidate: Candidate, domain: Domain) -> bool:
@@ -237,9 +251,7 @@ def _side(candidate: Candidate, kinds: Collection[str], words: _Words, policy: _
 def _said_well(candidate: Candidate, policy: _Policy) -> bool:
     """Whether the newest policy said the line, ended it itself, and no rule finds anything, held out or not.
 
-    What it says greedily counts as much as what it draws. Greedy mistakes are among the rejected: without greedy lines among the chosen, too,
-    being the likelier line would be what tells the sides apart, and default decoding would lose what it says well. A corpus line known by
-    heart stays the corpus'.
+    A corpus line known by heart stays the corpus'.
     """
     own = candidate.origin["kind"] == "sampled" and candidate.id in policy.said
     return own and candidate.finished and not candidate.violations

@@ -37,6 +37,7 @@ class Line:
         model: of the first two, which one.
         finished: whether the model ended the line itself; False where the length limit cut it off.
         tells_result: whether it says how the last quest ended, where the record says so, too.
+        greedy: whether it is what default decoding says.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Line:
     model: str | None = None
     finished: bool = True
     tells_result: bool = False
+    greedy: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,13 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
 def _nearest(good: Sequence[Line], bad: Line, limits: Limits) -> Line | None:
     """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does.
 
-    Against a line that tells of the quest's end one that does, too, if there is any: else saying so is what tells the sides apart.
+    Against a line that tells of the quest's end one that does, too, if there is any: else saying so is what tells the sides apart. A draw,
+    if there is any: chosen wherever it is clean, the greedy line would grow likelier everywhere, and lines would open alike.
     """
 
-    def distance(line: Line) -> tuple[bool, bool, int, str]:
+    def distance(line: Line) -> tuple[bool, bool, bool, int, str]:
         silent = bad.tells_result and not line.tells_result
-        return limits.objection(line, bad) is not None, silent, abs(len(line.text) - len(bad.text)), line.id
+        return limits.objection(line, bad) is not None, silent, line.greedy, abs(len(line.text) - len(bad.text)), line.id
 
     return min(good, key=distance, default=None)
 
