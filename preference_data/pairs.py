@@ -259,7 +259,10 @@ def _report(pairs: Sequence[Pair], dropped: Counter[str]) -> dict[str, Any]:
         "origins": {name: origins[name] for name in (ON_POLICY, EARLIER, IMPORTED, CORRUPTED) if origins[name]},
         "models": dict(Counter(pair.rejected.model for pair in pairs if pair.rejected.model).most_common()),
         "dropped": {reason: count for reason, count in dropped.most_common() if count},
-        "tells_result": {side: sum(getattr(pair, side).tells_result for pair in pairs) for side in ("chosen", "rejected")},
+        **{
+            trait: {side: sum(getattr(getattr(pair, side), trait) for pair in pairs) for side in ("chosen", "rejected")}
+            for trait in ("tells_result", "greedy")
+        },
         "mean_length_difference": round(statistics.mean(differences), 2),
         "mean_absolute_length_difference": round(statistics.mean(map(abs, differences)), 2),
         "median_similarity": round(statistics.median(similarity(p.chosen.text, p.rejected.text) for p in pairs), 3),
