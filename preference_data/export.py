@@ -56,13 +56,12 @@ def export(store: Store, output: Path, form: str = "dpo", *, judged_only: bool =
 
 
 def _nothing(store: Store, form: str, left_out: Mapping[str, int]) -> str:
-    if form not in UNPAIRED and left_out and left_out.keys() <= {"good", "bad"}:
-        return (
-            f"nothing to export as {form}: lines were judged one by one, which makes no pairs unless they are mended; "
-            f"choose --format {' or '.join(sorted(UNPAIRED))}"
-        )
     why = ", ".join(f"{reason} {count}" for reason, count in Counter(left_out).most_common()) or "the store has no pairs"
-    return f"nothing to export ({why}); make pairs with: npc-pref pair --store {store.path}"
+    told = f"nothing to export ({why}); "
+    if form not in UNPAIRED and {"good", "bad"} & left_out.keys():
+        formats = " or ".join(sorted(UNPAIRED))
+        told += f"lines judged one by one make no pairs unless they are mended: choose --format {formats}, or "
+    return f"{told}make pairs with: npc-pref pair --store {store.path}"
 
 
 def _rows(store: Store, judged_only: bool, unpaired: bool, left_out: Counter[str]) -> Iterator[Row]:
