@@ -20,7 +20,7 @@ from npc_align.domain import load_domain
 from npc_align.errors import UserError
 from preference_data import exchange_cli
 from preference_data.importing import import_file
-from preference_data.pairing import _side, _Words
+from preference_data.pairing import _Policy, _side, _Words
 from preference_data.store import Candidate, NewCandidate, Store
 from preference_data.store_file import create_store
 
@@ -265,12 +265,12 @@ def test_a_line_that_somebody_mended_elsewhere_counts_as_written(store: Store, t
     import_file(store, jsonl(tmp_path / "a.jsonl", *rows), origin="edited" if told_by == "option" else None)
     (mended,) = lines_of(store).values()
     assert (mended.origin["kind"], mended.origin["file"]) == ("edited", "a.jsonl")
-    assert _side(mended, (), _Words(set(), set(), set()), fit=False) is True
-    assert _side(mended, ("tone_break",), _Words(set(), set(), set()), fit=False) is None
-    assert _side(mended, (), _Words(set(), {mended.id}, set()), fit=False) is None
+    assert _side(mended, (), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is True
+    assert _side(mended, ("tone_break",), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is None
+    assert _side(mended, (), _Words(set(), {mended.id}, set()), _Policy(None, frozenset()), own_lines=True) is None
     made_here = replace(mended, origin={"kind": "edited", "by": "민"})
-    assert _side(made_here, (), _Words(set(), set(), set()), fit=False) is None
-    assert _side(made_here, (), _Words(set(), set(), {mended.id}), fit=False) is True
+    assert _side(made_here, (), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is None
+    assert _side(made_here, (), _Words(set(), set(), {mended.id}), _Policy(None, frozenset()), own_lines=True) is True
 
 
 def test_an_interrupted_import_is_completed_by_the_same_command(
