@@ -27,7 +27,7 @@ _CORRUPTED_SHARE = 0.6
     type=click.Choice(["sampled", "corpus"]),
     default="sampled",
     show_default=True,
-    help="Which lines may be chosen, besides those that people approved: the model's own clean lines, or corpus lines.",
+    help="Which lines may be chosen, besides those that people approved: the model's own clean draws, or corpus lines.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most N pairs, with --mode line N lines.")
 @click.option("--per-prompt", default=2, show_default=True, type=click.IntRange(1), help="The most pairs of one prompt.")
@@ -78,9 +78,8 @@ def pair(
     Pairs of an earlier run that nobody has judged or been assigned make way.
 
     Chosen is what the model sampled last said for the same prompt, where no rule finds anything: the draw nearest in length to the rejected
-    line, and one that tells how the last quest ended where the rejected line does. Where no draw will do, its greedy line may. Against a
-    mere wrong result a line that tells none makes no pair, since that would teach silence; more draws help (npc-pref generate --mistaken
-    result_contradiction --samples 8 --seed 1).
+    line, and one that tells how the last quest ended where the rejected line does. Against a mere wrong result a line that tells none
+    makes no pair, since that would teach silence; more draws help (npc-pref generate --mistaken result_contradiction --samples 8 --seed 1).
 
     Both sides of samples are in the model's own voice then, and what tells them apart is the mistake. Corpus lines instead (--chosen
     corpus), against samples and corruptions (npc-pref corrupt), teach another voice, too, which a small model speaks worse; they are for

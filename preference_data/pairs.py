@@ -1,7 +1,7 @@
 """Checked lines -> preference pairs: one good and one bad line for the same prompt, balanced over kinds and personalities.
 
 Both sides of a pair always belong to one attribute combination, so nothing but the line itself tells them apart. Which lines may be
-good, `pairing` decides: those that people approved, and corpus lines or what the model itself says.
+good, `pairing` decides: those that people approved, and corpus lines or what the model itself draws.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class Line:
         model: of the first two, which one.
         finished: whether the model ended the line itself; False where the length limit cut it off.
         tells_result: whether it says how the last quest ended, where the record says so, too.
-        greedy: whether it is what default decoding says.
     """
 
     id: str
@@ -47,7 +46,6 @@ class Line:
     model: str | None = None
     finished: bool = True
     tells_result: bool = False
-    greedy: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,13 +193,12 @@ def _possible(prompt: PromptLines, limits: Limits, dropped: Counter[str]) -> Ite
 def _nearest(good: Sequence[Line], bad: Line, limits: Limits) -> Line | None:
     """The good line closest in length, so that length is not what tells the sides apart; one that makes a pair, if any does.
 
-    Against a line that tells of the quest's end one that does, too, if there is any: else saying so is what tells the sides apart. A draw,
-    if there is any: chosen wherever it is clean, the greedy line would grow likelier everywhere, and lines would open alike.
+    Against a line that tells of the quest's end one that does, too, if there is any: else saying so is what tells the sides apart.
     """
 
-    def distance(line: Line) -> tuple[bool, bool, bool, int, str]:
+    def distance(line: Line) -> tuple[bool, bool, int, str]:
         silent = bad.tells_result and not line.tells_result
-        return limits.objection(line, bad) is not None, silent, line.greedy, abs(len(line.text) - len(bad.text)), line.id
+        return limits.objection(line, bad) is not None, silent, abs(len(line.text) - len(bad.text)), line.id
 
     return min(good, key=distance, default=None)
 
@@ -259,10 +256,7 @@ def _report(pairs: Sequence[Pair], dropped: Counter[str]) -> dict[str, Any]:
         "origins": {name: origins[name] for name in (ON_POLICY, EARLIER, IMPORTED, CORRUPTED) if origins[name]},
         "models": dict(Counter(pair.rejected.model for pair in pairs if pair.rejected.model).most_common()),
         "dropped": {reason: count for reason, count in dropped.most_common() if count},
-        **{
-            trait: {side: sum(getattr(getattr(pair, side), trait) for pair in pairs) for side in ("chosen", "rejected")}
-            for trait in ("tells_result", "greedy")
-        },
+        "tells_result": {side: sum(getattr(pair, side).tells_result for pair in pairs) for side in ("chosen", "rejected")},
         "mean_length_difference": round(statistics.mean(differences), 2),
         "mean_absolute_length_difference": round(statistics.mean(map(abs, differences)), 2),
         "median_similarity": round(statistics.median(similarity(p.chosen.text, p.rejected.text) for p in pairs), 3),

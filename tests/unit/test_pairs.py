@@ -78,19 +78,6 @@ def test_against_a_line_that_tells_of_the_quest_the_chosen_one_tells_of_it_too()
     assert report["tells_result"] == {"chosen": 1, "rejected": 1}
 
 
-def test_a_greedy_line_is_chosen_where_no_draw_will_do() -> None:
-    greedy = Line("greedy", "가나다라 마바사아.", greedy=True)
-    draw = Line("draw", "자차카타 파하거너 더러머버 서어저처.")
-    bad = Line("bad", "커터퍼허 라다나가.", ("tone_break",))
-    for good, chosen in (((greedy, draw), "draw"), ((greedy,), "greedy")):
-        ((pair,), _) = build_pairs([PromptLines("p", "x", good, (bad,))], Limits())
-        assert pair.chosen.id == chosen
-    telling = Line("telling", "거너더러 머버서어.", greedy=True, tells_result=True)
-    wrong = Line("wrong", "커터퍼허 라다나가.", ("result_contradiction",), tells_result=True)
-    ((pair,), _) = build_pairs([PromptLines("p", "x", (draw, telling), (wrong,))], Limits())
-    assert pair.chosen.id == "telling"
-
-
 def test_a_wrong_result_is_set_against_the_right_one_or_nothing() -> None:
     """Beside another mistake, or where the wrong line is wrong by what it leaves out, silence is no lesson."""
     silent = Line("silent", "가나다라 마바사아.")

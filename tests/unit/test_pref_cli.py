@@ -55,7 +55,7 @@ def fill(path: Path, prompts: list[TrainingPrompt]) -> None:
     for index, prompt in enumerate(prompts):
         line, text = prompt.examples[0].line, render(prompt.attributes, DOMAIN)
         bad = f"{line} really?" if index % 2 else f"{line} {line}"
-        origin = {"kind": "sampled", "checkpoint": "sft", "seed": 0}
+        origin = {"kind": "sampled", "checkpoint": "sft", "decoding": {"do_sample": True}, "seed": 0}
         samples = [NewCandidate(prompt.attributes, said, origin, text, True, prompt.group) for said in (f"{line} 하하.", bad)]
         store.add_candidates([*prompt.corpus_lines(text), *samples])
     store.close()
@@ -394,12 +394,12 @@ def test_a_sample_that_a_person_approved_may_be_chosen(store_path: Path) -> None
     assert chosen[DOMAIN.combination(sample.attributes)] == sample.line.strip()
 
 
-def test_chosen_is_what_the_newest_model_says_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
-    """Of the prompts only the first two have a line that may be chosen, and no longer when somebody calls it bad."""
+def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts: list[TrainingPrompt]) -> None:
+    """Of the prompts only the first has a line that may be chosen, and that one no longer when somebody calls it bad."""
     draw, greedy = {"do_sample": True, "temperature": 1.0}, {"do_sample": False}
     said = (
         ("dpo", draw, " 헤헤."),
-        ("dpo", greedy, " 하하하."),
+        ("dpo", greedy, " 하하하."),  # what default decoding says grows likelier everywhere
         ("sft", draw, " 하하하하."),  # an earlier model's
         ("dpo", draw, " really!"),  # clean but for a kind held out
         ("dpo", draw, ""),  # the corpus line, known by heart
@@ -416,7 +416,7 @@ def test_chosen_is_what_the_newest_model_says_itself(store_path: Path, prompts: 
     rows = exported(store_path)
     assert {(DOMAIN.combination(row["attributes"]), row["chosen"]) for row in rows} == {
         (DOMAIN.combination(prompt.attributes), prompt.examples[0].line + more)
-        for prompt, more in zip(prompts, (" 헤헤.", " 하하하."), strict=False)
+        for prompt, more in zip(prompts, (" 헤헤.",), strict=False)
     }
     assert {row["chosen_origin"]["checkpoint"] for row in rows} == {"dpo"}
     with contextlib.closing(open_store(store_path)) as store:
@@ -482,7 +482,7 @@ def test_a_corruption_is_set_against_no_line_of_the_models_own(store_path: Path,
     ("arguments", "told"),
     [
         (["check"], "no candidates yet; add some with: npc-pref generate"),
-        (["pair"], "no line may be chosen. Clean lines of the model sampled last may be. That is none yet:"),
+        (["pair"], "no line may be chosen. Clean draws of the model sampled last may be. That is none yet:"),
         (["pair", "--chosen", "corpus"], "no corpus line may be chosen: it has none"),
         (["pair", "--corrupted-share", "0.5"], "--corrupted-share is for --chosen corpus"),
         (["pair", "--hold-out", "rude"], "--hold-out rude: no such kind; there are: tone_break"),
