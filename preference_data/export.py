@@ -21,7 +21,7 @@ from preference_data.datasheet import datasheet
 from preference_data.formats import UNPAIRED, is_pair, to_kto, write
 from preference_data.judgements import current
 from preference_data.outcomes import Outcome, final_outcomes
-from preference_data.store import Store
+from preference_data.store import Candidate, Store
 from preference_data.tasks import Task, all_tasks
 
 Row = dict[str, Any]
@@ -84,11 +84,14 @@ def _rows(store: Store, judged_only: bool, unpaired: bool, left_out: Counter[str
             objection = "not judged"
         if not sides:
             left_out[objection] += 1
-        for chosen, rejected in sides:
+        for side in sides:
+            chosen, rejected = (
+                None if candidate_id is None else store.candidate(candidate_id, store.rules) for candidate_id in side
+            )
             row = _row(store, task, chosen, rejected, outcome)
             if (row["chosen"] or "").split() == (row["rejected"] or "").split():
                 left_out["both sides say the same"] += 1
-            elif chosen and not store.candidate(chosen, store.rules).finished:
+            elif chosen and not chosen.finished:
                 left_out["chosen line was cut off"] += 1
             elif held_out & set(row["reasons"]):
                 left_out["breaks a rule held out"] += 1
@@ -121,14 +124,12 @@ def _one_by_one(task: Task, outcome: Outcome) -> list[Sides]:
     return [(outcome.edited, None)] if outcome.choice == "tie" and outcome.edited else []
 
 
-def _row(store: Store, task: Task, chosen_id: str | None, rejected_id: str | None, outcome: Outcome | None) -> Row:
-    chosen = None if chosen_id is None else store.candidate(chosen_id, store.rules)
-    rejected = None if rejected_id is None else store.candidate(rejected_id, store.rules)
+def _row(store: Store, task: Task, chosen: Candidate | None, rejected: Candidate | None, outcome: Outcome | None) -> Row:
     there = [candidate for candidate in (chosen, rejected) if candidate is not None]
     of = there[0]
     kinds = {v["kind"] for v in rejected.violations or ()} if rejected else set()
     side = {"first": task.first_id, "second": task.second_id}
-    tagged = {reason.kind for reason in outcome.reasons if side[reason.side] == rejected_id} if outcome else set()
+    tagged = {reason.kind for reason in outcome.reasons if rejected and side[reason.side] == rejected.id} if outcome else set()
     return {
         "prompt": next((c.text for c in there if c.text), None) or render(of.attributes, store.domain),
         "chosen": chosen and chosen.line.strip(),
@@ -154,8 +155,7 @@ def _manifest(store: Store, output: Path, form: str, rows: Sequence[Row], left_o
         "output": {"name": output.name, "sha256": sha256(output)},
         "pairs": len(pairs),
         "lines": dict(Counter("good" if row["chosen"] is not None else "bad" for row in rows if not is_pair(row))),
-        **({"labels": dict(Counter("true" if row["label"] else "false" for row in to_kto(rows)))} if form == "kto" else {}),
-        **({} if form == "kto" else {"rejected_cut_off": sum(row["rejected_finished"] is False for row in rows)}),
+        **_form_counts(form, rows),
         "prompts": len({row["prompt"] for row in rows}),
         "groups": len({row["group"] for row in rows}),
         "kinds": dict(Counter(kind for row in rows for kind in row["reasons"]).most_common()),
@@ -169,6 +169,13 @@ def _manifest(store: Store, output: Path, form: str, rows: Sequence[Row], left_o
         "rules_hash": store.rules,
         "domain": {"name": store.domain.name, "hash": store.domain.content_hash},
     }
+
+
+def _form_counts(form: str, rows: Sequence[Row]) -> Row:
+    """What there is to count in one format only: KTO's labels, or elsewhere the cut-off lines that KTO leaves out."""
+    if form == "kto":
+        return {"labels": dict(Counter("true" if row["label"] else "false" for row in to_kto(rows)))}
+    return {"rejected_cut_off": sum(row["rejected_finished"] is False for row in rows)}
 
 
 def _origins(rows: Iterable[Row], side: str) -> dict[str, int]:

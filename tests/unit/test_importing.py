@@ -265,12 +265,13 @@ def test_a_line_that_somebody_mended_elsewhere_counts_as_written(store: Store, t
     import_file(store, jsonl(tmp_path / "a.jsonl", *rows), origin="edited" if told_by == "option" else None)
     (mended,) = lines_of(store).values()
     assert (mended.origin["kind"], mended.origin["file"]) == ("edited", "a.jsonl")
-    assert _side(mended, (), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is True
-    assert _side(mended, ("tone_break",), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is None
-    assert _side(mended, (), _Words(set(), {mended.id}, set()), _Policy(None, frozenset()), own_lines=True) is None
+    nobody = _Policy(None, frozenset())
+    assert _side(mended, (), _Words(set(), set(), set()), nobody, own_lines=True) is True
+    assert _side(mended, ("tone_break",), _Words(set(), set(), set()), nobody, own_lines=True) is None
+    assert _side(mended, (), _Words(set(), {mended.id}, set()), nobody, own_lines=True) is None
     made_here = replace(mended, origin={"kind": "edited", "by": "민"})
-    assert _side(made_here, (), _Words(set(), set(), set()), _Policy(None, frozenset()), own_lines=True) is None
-    assert _side(made_here, (), _Words(set(), set(), {mended.id}), _Policy(None, frozenset()), own_lines=True) is True
+    assert _side(made_here, (), _Words(set(), set(), set()), nobody, own_lines=True) is None
+    assert _side(made_here, (), _Words(set(), set(), {mended.id}), nobody, own_lines=True) is True
 
 
 def test_an_interrupted_import_is_completed_by_the_same_command(

@@ -415,8 +415,7 @@ def test_chosen_is_what_the_newest_model_draws_itself(store_path: Path, prompts:
     paired(store_path, *own, chosen="sampled")
     rows = exported(store_path)
     assert {(DOMAIN.combination(row["attributes"]), row["chosen"]) for row in rows} == {
-        (DOMAIN.combination(prompt.attributes), prompt.examples[0].line + more)
-        for prompt, more in zip(prompts, (" 헤헤.",), strict=False)
+        (DOMAIN.combination(prompts[0].attributes), f"{prompts[0].examples[0].line} 헤헤.")
     }
     assert {row["chosen_origin"]["checkpoint"] for row in rows} == {"dpo"}
     with contextlib.closing(open_store(store_path)) as store:
